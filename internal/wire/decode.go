@@ -1,0 +1,435 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"muster"
+)
+
+// ParseChallenge reads the body of a KindChallenge.
+func ParseChallenge(b []byte) (*Challenge, error) {
+	m := new(Challenge)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		if num == 1 {
+			return f.bytes(&m.Nonce, NonceSize)
+		}
+		return nil
+	})
+	if err == nil && len(m.Nonce) != NonceSize {
+		err = fmt.Errorf("%w: the nonce has %d bytes", muster.ErrInvalid, len(m.Nonce))
+	}
+	return done(m, "challenge", err)
+}
+
+// ParseHello reads the body of a KindHello. Whether the signature fits is for Verify to say.
+func ParseHello(b []byte) (*Hello, error) {
+	m := &Hello{Facts: map[string]string{}}
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.bytes(&m.Key, 32)
+		case 2:
+			return f.bytes(&m.Signature, 64)
+		case 3:
+			return f.text(&m.Token, MaxText)
+		case 4:
+			return f.text(&m.Hostname, MaxText)
+		case 5:
+			return f.text(&m.Version, MaxText)
+		case 6:
+			return f.millis(&m.Period)
+		case 7:
+			return f.text(&m.BootID, MaxText)
+		case 8:
+			return f.fact(m.Facts)
+		case 9:
+			return f.texts(&m.Addresses, MaxAddresses)
+		}
+		return nil
+	})
+	return done(m, "hello", err)
+}
+
+// ParseWelcome reads the body of a KindWelcome.
+func ParseWelcome(b []byte) (*Welcome, error) {
+	m := new(Welcome)
+	var node []byte
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.bytes(&node, len(m.Node))
+		case 2:
+			return f.text(&m.Account, MaxText)
+		case 3:
+			return f.int64(&m.ServerTime)
+		case 4:
+			return f.texts(&m.Endpoints, MaxAddresses)
+		case 5:
+			return f.millis(&m.Period)
+		}
+		return nil
+	})
+	if err == nil && len(node) != len(m.Node) {
+		err = fmt.Errorf("%w: the node's id has %d bytes", muster.ErrInvalid, len(node))
+	}
+	copy(m.Node[:], node)
+	return done(m, "welcome", err)
+}
+
+// ParseRefusal reads the body of a KindRefusal.
+func ParseRefusal(b []byte) (*Refusal, error) {
+	m := new(Refusal)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.text((*string)(&m.Code), MaxText)
+		case 2:
+			return f.text(&m.Reason, MaxText)
+		case 3:
+			return f.bool(&m.Permanent)
+		case 4:
+			return f.millis(&m.RetryAfter)
+		}
+		return nil
+	})
+	return done(m, "refusal", err)
+}
+
+// ParseSchemaDef reads the body of a KindSchemaDef. Metrics beyond muster.MaxMetrics are counted in
+// Dropped and not kept; the values of frames are cut to the same length by ParseFrames.
+func ParseSchemaDef(b []byte) (*SchemaDef, error) {
+	m := new(SchemaDef)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.uint32(&m.Number)
+		case 2:
+			if len(m.Metrics) == muster.MaxMetrics {
+				m.Dropped++
+				return nil
+			}
+			var metric muster.Metric
+			if err := f.metric(&metric); err != nil {
+				return err
+			}
+			m.Metrics = append(m.Metrics, metric)
+		}
+		return nil
+	})
+	return done(m, "schema", err)
+}
+
+// ParseFrames reads the body of a KindFrames. The values do not alias b.
+func ParseFrames(b []byte) (*Frames, error) {
+	m := new(Frames)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		if num != 1 {
+			return nil
+		}
+		if len(m.Frames) == MaxFrames {
+			return fmt.Errorf("%w: more than %d frames in one message", muster.ErrLimited, MaxFrames)
+		}
+		var raw []byte
+		if err := f.bytes(&raw, MaxMessage); err != nil {
+			return err
+		}
+		m.Frames = append(m.Frames, Frame{})
+		return parseFrame(raw, &m.Frames[len(m.Frames)-1])
+	})
+	return done(m, "frames", err)
+}
+
+func parseFrame(b []byte, m *Frame) error {
+	return eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.source(&m.Source)
+		case 2:
+			return f.uint32(&m.Schema)
+		case 3:
+			return f.int64(&m.At)
+		case 4:
+			return f.doubles(&m.Values, muster.MaxMetrics)
+		}
+		return nil
+	})
+}
+
+// ParseAck reads the body of a KindAck.
+func ParseAck(b []byte) (*Ack, error) {
+	m := new(Ack)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.uint64(&m.Through)
+		case 2:
+			var raw []byte
+			if err := f.bytes(&raw, MaxMessage); err != nil {
+				return err
+			}
+			m.Refused = append(m.Refused, Refused{})
+			return parseRefused(raw, &m.Refused[len(m.Refused)-1])
+		case 3:
+			return f.uint64(&m.Dropped)
+		}
+		return nil
+	})
+	return done(m, "ack", err)
+}
+
+func parseRefused(b []byte, m *Refused) error {
+	return eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.uint64(&m.Seq)
+		case 2:
+			return f.uint32(&m.Index)
+		case 3:
+			return f.text(&m.Reason, MaxText)
+		}
+		return nil
+	})
+}
+
+// ParseOrder reads the body of a KindOrder.
+func ParseOrder(b []byte) (*Order, error) {
+	m := new(Order)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.millis(&m.Period)
+		case 2:
+			return f.millis(&m.For)
+		}
+		return nil
+	})
+	return done(m, "order", err)
+}
+
+// ParseFacts reads the body of a KindFacts.
+func ParseFacts(b []byte) (*Facts, error) {
+	m := &Facts{Facts: map[string]string{}}
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.fact(m.Facts)
+		case 2:
+			return f.texts(&m.Addresses, MaxAddresses)
+		}
+		return nil
+	})
+	return done(m, "facts", err)
+}
+
+// ParseGoodbye reads the body of a KindGoodbye.
+func ParseGoodbye(b []byte) (*Goodbye, error) {
+	m := new(Goodbye)
+	err := eachField(b, func(num protowire.Number, f *field) error {
+		if num == 1 {
+			return f.text((*string)(&m.Reason), MaxText)
+		}
+		return nil
+	})
+	return done(m, "goodbye", err)
+}
+
+func done[M any](m *M, what string, err error) (*M, error) {
+	if err != nil {
+		return nil, fmt.Errorf("wire: parse %s: %w", what, err)
+	}
+	return m, nil
+}
+
+// eachField calls each for every field of a message, in the order of the bytes.
+func eachField(b []byte, each func(protowire.Number, *field) error) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return fmt.Errorf("%w: %w", muster.ErrInvalid, protowire.ParseError(n))
+		}
+		b = b[n:]
+		f := field{num: num, typ: typ}
+		switch typ {
+		case protowire.VarintType:
+			f.varint, n = protowire.ConsumeVarint(b)
+		case protowire.BytesType:
+			f.raw, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b)
+			f.raw = b[:max(n, 0)]
+		}
+		if n < 0 {
+			return fmt.Errorf("%w: field %d: %w", muster.ErrInvalid, num, protowire.ParseError(n))
+		}
+		b = b[n:]
+		if err := each(num, &f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// field is one field of a message as it was found; its methods check that it is what is expected.
+type field struct {
+	num    protowire.Number
+	typ    protowire.Type
+	varint uint64
+	raw    []byte
+}
+
+func (f *field) is(typ protowire.Type) error {
+	if f.typ != typ {
+		return fmt.Errorf("%w: field %d has wire type %d", muster.ErrInvalid, f.num, f.typ)
+	}
+	return nil
+}
+
+func (f *field) uint64(to *uint64) error { *to = f.varint; return f.is(protowire.VarintType) }
+
+func (f *field) int64(to *int64) error { *to = int64(f.varint); return f.is(protowire.VarintType) }
+
+func (f *field) bool(to *bool) error { *to = f.varint != 0; return f.is(protowire.VarintType) }
+
+func (f *field) uint32(to *uint32) error {
+	if f.varint > math.MaxUint32 {
+		return fmt.Errorf("%w: field %d is out of range", muster.ErrInvalid, f.num)
+	}
+	*to = uint32(f.varint)
+	return f.is(protowire.VarintType)
+}
+
+// millis reads a duration; a year is more than anything here lasts.
+func (f *field) millis(to *time.Duration) error {
+	const most = uint64(366 * 24 * time.Hour / time.Millisecond)
+	if f.varint > most {
+		return fmt.Errorf("%w: field %d is out of range", muster.ErrInvalid, f.num)
+	}
+	*to = time.Duration(f.varint) * time.Millisecond
+	return f.is(protowire.VarintType)
+}
+
+func (f *field) bytes(to *[]byte, most int) error {
+	if err := f.is(protowire.BytesType); err != nil {
+		return err
+	}
+	if len(f.raw) > most {
+		return fmt.Errorf("%w: field %d has %d bytes, at most %d are read", muster.ErrLimited, f.num, len(f.raw), most)
+	}
+	*to = f.raw
+	return nil
+}
+
+func (f *field) text(to *string, most int) error {
+	var raw []byte
+	if err := f.bytes(&raw, most); err != nil {
+		return err
+	}
+	if !utf8.Valid(raw) {
+		return fmt.Errorf("%w: field %d is not UTF-8", muster.ErrInvalid, f.num)
+	}
+	*to = string(raw)
+	return nil
+}
+
+func (f *field) texts(to *[]string, most int) error {
+	if len(*to) == most {
+		return fmt.Errorf("%w: more than %d of field %d", muster.ErrLimited, most, f.num)
+	}
+	var s string
+	err := f.text(&s, MaxText)
+	*to = append(*to, s)
+	return err
+}
+
+// source reads the name of a frame's source, without an allocation for the commonest.
+func (f *field) source(to *string) error {
+	if string(f.raw) == muster.HostSource {
+		*to = muster.HostSource
+		return f.is(protowire.BytesType)
+	}
+	return f.text(to, muster.MaxSource)
+}
+
+func (f *field) pair(maxKey, maxValue int) (key, value string, err error) {
+	var raw []byte
+	if err := f.bytes(&raw, MaxMessage); err != nil {
+		return "", "", err
+	}
+	err = eachField(raw, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.text(&key, maxKey)
+		case 2:
+			return f.text(&value, maxValue)
+		}
+		return nil
+	})
+	return key, value, err
+}
+
+func (f *field) fact(to map[string]string) error {
+	key, value, err := f.pair(MaxFactKey, MaxFactValue)
+	if err != nil {
+		return err
+	}
+	if _, known := to[key]; !known && len(to) == MaxFacts {
+		return fmt.Errorf("%w: more than %d facts", muster.ErrLimited, MaxFacts)
+	}
+	to[key] = value
+	return nil
+}
+
+func (f *field) metric(to *muster.Metric) error {
+	var raw []byte
+	if err := f.bytes(&raw, MaxMessage); err != nil {
+		return err
+	}
+	return eachField(raw, func(num protowire.Number, f *field) error {
+		switch num {
+		case 1:
+			return f.text(&to.Name, muster.MaxMetricName)
+		case 2:
+			return f.text(&to.Unit, MaxText)
+		case 3:
+			return f.kind(&to.Kind)
+		case 4:
+			if len(to.Attrs) == muster.MaxAttrs {
+				return fmt.Errorf("%w: more than %d attributes", muster.ErrLimited, muster.MaxAttrs)
+			}
+			key, value, err := f.pair(muster.MaxAttrKey, muster.MaxAttrValue)
+			to.Attrs = append(to.Attrs, muster.Attr{Key: key, Value: value})
+			return err
+		}
+		return nil
+	})
+}
+
+func (f *field) kind(to *muster.MetricKind) error {
+	if f.varint != uint64(muster.Gauge) && f.varint != uint64(muster.Counter) {
+		return fmt.Errorf("%w: %d is no kind of a metric", muster.ErrInvalid, f.varint)
+	}
+	*to = muster.MetricKind(f.varint)
+	return f.is(protowire.VarintType)
+}
+
+// doubles reads a packed list; what is beyond most is left out, as the schema's metrics are.
+func (f *field) doubles(to *[]float64, most int) error {
+	if err := f.is(protowire.BytesType); err != nil {
+		return err
+	}
+	if len(f.raw)%8 != 0 || len(*to) != 0 {
+		return fmt.Errorf("%w: the values are not one list of doubles", muster.ErrInvalid)
+	}
+	values := make([]float64, min(len(f.raw)/8, most))
+	for i := range values {
+		values[i] = math.Float64frombits(binary.LittleEndian.Uint64(f.raw[8*i:]))
+	}
+	*to = values
+	return nil
+}
