@@ -1,0 +1,13 @@
+#!/bin/sh
+# Installs what the tests need beyond Go: a browser for the pages' journeys, runit for the agent's
+# service. Where apt may not be used, it says what is missing; the tests then skip those parts aloud.
+set -eu
+need=""
+command -v chromium >/dev/null 2>&1 || need="$need chromium"
+command -v runsv >/dev/null 2>&1 || need="$need runit"
+[ -z "$need" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null && exit 0
+fi
+echo "missing for the full tests:$need (Debian: apt-get install$need); those parts will be skipped" >&2
+[ "${MUSTER_REQUIRE:-}" != all ] || exit 1
