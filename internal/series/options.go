@@ -1,0 +1,147 @@
+package series
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"muster"
+	"muster/internal/telemetry"
+)
+
+// Options are what a DB needs to know. The zero value is a cluster of one with the defaults.
+type Options struct {
+	// Shards is fixed when the store is made; 64 when zero.
+	Shards int
+	// Owns says whether this server owns a shard, and under which epoch; nil means all, under epoch 1.
+	Owns func(shard int) (epoch uint64, mine bool)
+	// Spread gives over how many shards an account's nodes are spread; nil or 0 means all.
+	Spread func(muster.AccountID) int
+	// Class gives the name of an account's class of retention; nil or an unknown name means the first class.
+	Class func(muster.AccountID) string
+	// Classes are the classes of retention; three defaults when empty.
+	Classes []Class
+	// Now is the server's clock; time.Now when nil.
+	Now func() time.Time
+	// MayWrite is asked before frames are taken; its error (wrapping muster.ErrUnavailable) is handed back. Nil allows.
+	MayWrite func() error
+	// Telemetry and Logger are where the DB tells how it is; both may be nil.
+	Telemetry *telemetry.Set
+	Logger    *slog.Logger
+
+	// Grace is how long after a window's end stragglers still enter its block; 90 s when zero.
+	Grace time.Duration
+	// SealSpread spreads sealing by the hash of the node, so that no storm meets the full hour; 3 min when zero.
+	SealSpread time.Duration
+	// PublishEvery is how often open blocks are stored, so that a restart reads little log; 10 min when zero.
+	PublishEvery time.Duration
+	// RebuildAfter is how long an hour must be free of late data before it is rebuilt; 10 min when zero.
+	// The second rebuild of an hour waits three times as long, every further one twice as long as the one before.
+	RebuildAfter time.Duration
+	// KeepLog is how long a segment stays after everything in it is sealed; 2 h when zero.
+	KeepLog time.Duration
+
+	// Limits bound a query before anything is read.
+	Limits Limits
+}
+
+// Limits bound one query; a query beyond them fails with muster.ErrLimited.
+type Limits struct {
+	Lines   int   // series in the answer; 50,000 when zero
+	Points  int   // points of all series; 5 million when zero
+	Samples int64 // values decoded, by estimate; 200 million when zero
+}
+
+// Class is a class of retention: for how long samples and tiles are kept, and what that costs.
+type Class struct {
+	Name   string
+	Raw    time.Duration // samples as they came
+	Tile5m time.Duration // rollups of 5 minutes
+	Tile1h time.Duration // rollups of 1 hour
+	// BytesPerNodeYear is what one node of this store occupies after a year in this class, measured on
+	// what is stored now; 0 while there is nothing to measure.
+	BytesPerNodeYear int64
+}
+
+const day = 24 * time.Hour
+
+// DefaultClasses gives the classes of a new store: "standard", "short" and "long".
+func DefaultClasses() []Class {
+	return []Class{
+		{Name: "standard", Raw: 30 * day, Tile5m: 180 * day, Tile1h: 3 * 365 * day},
+		{Name: "short", Raw: 7 * day, Tile5m: 30 * day, Tile1h: 365 * day},
+		{Name: "long", Raw: 180 * day, Tile5m: 2 * 365 * day, Tile1h: 10 * 365 * day},
+	}
+}
+
+// withDefaults fills what was left zero.
+func (o Options) withDefaults() Options {
+	if o.Shards == 0 {
+		o.Shards = 64
+	}
+	if o.Owns == nil {
+		o.Owns = func(int) (uint64, bool) { return 1, true }
+	}
+	if o.Spread == nil {
+		o.Spread = func(muster.AccountID) int { return 0 }
+	}
+	if o.Class == nil {
+		o.Class = func(muster.AccountID) string { return "" }
+	}
+	if len(o.Classes) == 0 {
+		o.Classes = DefaultClasses()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MayWrite == nil {
+		o.MayWrite = func() error { return nil }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	orDuration(&o.Grace, 90*time.Second)
+	orDuration(&o.SealSpread, 3*time.Minute)
+	orDuration(&o.PublishEvery, 10*time.Minute)
+	orDuration(&o.RebuildAfter, 10*time.Minute)
+	orDuration(&o.KeepLog, 2*time.Hour)
+	if o.Limits.Lines == 0 {
+		o.Limits.Lines = 50_000
+	}
+	if o.Limits.Points == 0 {
+		o.Limits.Points = 5_000_000
+	}
+	if o.Limits.Samples == 0 {
+		o.Limits.Samples = 200_000_000
+	}
+	return o
+}
+
+func orDuration(d *time.Duration, byDefault time.Duration) {
+	if *d == 0 {
+		*d = byDefault
+	}
+}
+
+// Validate says what is wrong with the options; the error wraps muster.ErrInvalid.
+func (o Options) Validate() error {
+	if o.Shards < 0 || o.Shards > 4096 {
+		return fmt.Errorf("%w: series: options: %d shards, want 1 to 4096", muster.ErrInvalid, o.Shards)
+	}
+	seen := map[string]bool{}
+	for _, c := range o.Classes {
+		if c.Name == "" || len(c.Name) > 32 || seen[c.Name] {
+			return fmt.Errorf("%w: series: options: class %q must have a short name of its own", muster.ErrInvalid, c.Name)
+		}
+		if c.Raw < 3*day || c.Tile5m < c.Raw || c.Tile1h < c.Tile5m {
+			return fmt.Errorf("%w: series: options: class %q must keep samples 3 days, and rollups no shorter", muster.ErrInvalid, c.Name)
+		}
+		seen[c.Name] = true
+	}
+	for _, d := range []time.Duration{o.Grace, o.SealSpread, o.PublishEvery, o.RebuildAfter, o.KeepLog} {
+		if d < 0 {
+			return fmt.Errorf("%w: series: options: a duration is negative", muster.ErrInvalid)
+		}
+	}
+	return nil
+}
