@@ -1,0 +1,35 @@
+// What every page does: keys, ticking times, the theme.
+import { onKey, startKeys } from "./keys.js";
+import { startTime } from "./time.js";
+import { csrf } from "./api.js";
+
+startTime();
+startKeys();
+
+const search = /** @type {HTMLInputElement | null} */ (document.getElementById("q"));
+if (search) {
+  onKey("/", "search", () => { search.focus(); search.select(); });
+  search.addEventListener("keydown", (ev) => { if (ev.key === "Escape") search.blur(); });
+}
+for (const a of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("nav a[data-nav]"))) {
+  const name = a.dataset.nav ?? "";
+  onKey("g " + name[0], "go to " + (a.firstChild?.textContent ?? name), () => a.click());
+}
+
+const theme = document.getElementById("theme");
+if (theme) {
+  const choices = ["", "light", "dark"];
+  const say = () => { theme.textContent = { light: "Light", dark: "Dark" }[document.documentElement.dataset.theme ?? ""] ?? "Auto"; theme.setAttribute("aria-label", "Theme: " + theme.textContent); };
+  theme.hidden = false;
+  say();
+  theme.addEventListener("click", () => {
+    const next = choices[(choices.indexOf(document.documentElement.dataset.theme ?? "") + 1) % choices.length];
+    if (next) document.documentElement.dataset.theme = next;
+    else delete document.documentElement.dataset.theme;
+    document.cookie = "muster_theme=" + next + ";path=/;max-age=" + (next ? 31536000 : 0) + ";samesite=lax";
+    say();
+    dispatchEvent(new CustomEvent("muster:theme"));
+  });
+}
+
+document.addEventListener("htmx:configRequest", (ev) => { /** @type {CustomEvent} */ (ev).detail.headers["X-Muster-CSRF"] = csrf(); });
