@@ -67,11 +67,13 @@ func Percent(share float64) string {
 const meterWidth = 46
 
 func meter(share, warn, crit float64) template.HTML {
+	class, text := "meter", "—"
 	if math.IsNaN(share) {
-		return `<span class="dim2">—</span>`
+		class, share = "meter na", 0
+	} else {
+		share = min(max(share, 0), 1)
+		text = strconv.Itoa(int(math.Round(share*100))) + "%"
 	}
-	share = min(max(share, 0), 1)
-	class := "meter"
 	switch {
 	case crit > 0 && share >= crit:
 		class += " crit"
@@ -79,8 +81,8 @@ func meter(share, warn, crit float64) template.HTML {
 		class += " warn"
 	}
 	return template.HTML(fmt.Sprintf(
-		`<span class="%s"><svg width="%d" height="4" aria-hidden="true"><rect class="track" width="%d" height="4" rx="2"/><rect class="fill" width="%.1f" height="4" rx="2"/></svg><b>%d%%</b></span>`,
-		class, meterWidth, meterWidth, share*meterWidth, int(math.Round(share*100))))
+		`<span class="%s"><svg width="%d" height="4" aria-hidden="true"><rect class="track" width="%d" height="4" rx="2"/><rect class="fill" width="%.1f" height="4" rx="2"/></svg><b>%s</b></span>`,
+		class, meterWidth, meterWidth, share*meterWidth, text))
 }
 
 // Bytes gives a number of bytes with three digits and a binary unit.
@@ -96,9 +98,6 @@ func Bytes(n float64) string {
 	}
 	if i == 0 || n >= 99.95 {
 		return strconv.FormatFloat(n, 'f', 0, 64) + " " + units[i]
-	}
-	if n >= 9.995 {
-		return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0") + " " + units[i]
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0") + " " + units[i]
 }

@@ -3,6 +3,7 @@ package shell
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"net/http"
 	"strconv"
 )
@@ -97,4 +98,13 @@ func (s *Shell) WriteHTML(w http.ResponseWriter, r *http.Request, status int, bo
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body)
+}
+
+// HTML gives one named template of the view, filled, for sending it some other way.
+func (v *View[T]) HTML(name string, data any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := v.tmpl.ExecuteTemplate(&b, name, data); err != nil {
+		return nil, fmt.Errorf("shell: render %s: %w", name, err)
+	}
+	return b.Bytes(), nil
 }

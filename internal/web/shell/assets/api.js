@@ -37,6 +37,7 @@ async function check(res) {
  * @returns {Promise<any>} undefined when the answer has no body
  */
 export async function json(url, opts = {}) {
+  /** @type {Record<string, string>} */
   const headers = { accept: "application/json", "x-muster-csrf": csrf(), ...opts.headers };
   if (opts.body !== undefined) headers["content-type"] = "application/json";
   const res = await check(await fetch(url, { method: opts.method ?? "GET", headers, signal: opts.signal, body: opts.body === undefined ? undefined : JSON.stringify(opts.body) }));
