@@ -96,18 +96,23 @@ func (s *Sample) Frame() (*muster.Schema, []float64) {
 // Dropped says how many metrics of this sample were left out.
 func (s *Sample) Dropped() int { return s.dropped }
 
+// maxSchema is about the size of the longest description of a sample, in bytes: it is sent as one message.
+const maxSchema = 2 << 20
+
 // describe makes the schema anew from what was put.
 func (s *Sample) describe() {
 	s.kept, s.schema = nil, nil
 	metrics := make([]muster.Metric, 0, len(s.put))
 	kept := make([]int, 0, len(s.put))
 	seen := make(map[string]struct{}, len(s.put))
+	size := 0
 	for i, m := range s.put {
-		if len(metrics) == muster.MaxMetrics {
+		key := m.Key()
+		_, double := seen[key]
+		if size += 16 + len(key) + len(m.Unit); len(metrics) == muster.MaxMetrics || size > maxSchema {
 			break
 		}
-		key := m.Key()
-		if _, double := seen[key]; double || m.Validate() != nil {
+		if double || m.Validate() != nil {
 			continue
 		}
 		seen[key] = struct{}{}

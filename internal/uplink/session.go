@@ -1,0 +1,397 @@
+package uplink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"muster"
+	"muster/internal/wire"
+)
+
+const (
+	dialPatience  = 15 * time.Second // to connect and be welcomed
+	writePatience = 30 * time.Second
+	quietFor      = 20 * time.Second // without a word from the server, it is asked whether it lives
+	partPatience  = 2 * time.Second  // to take leave
+
+	batchFrames  = 200 // in one message, at most
+	batchValues  = 32 << 10
+	window       = 4  // messages that wait for their acknowledgement, at most
+	schemaSlots  = 64 // numbers of schemas in use on one connection
+	closedByUser = websocket.StatusNormalClosure
+)
+
+// session is one connection.
+type session struct {
+	uplink   *Uplink
+	conn     *websocket.Conn
+	endpoint string
+	seq      uint64
+	buf      []byte
+	flying   []flight
+	numbers  map[muster.SchemaID]uint32
+	heard    atomic.Int64 // monotonic nanoseconds since started
+	started  time.Time
+}
+
+// flight is a message that was not acknowledged yet.
+type flight struct {
+	seq  uint64
+	last Frame // of the frames in it
+}
+
+// session connects, is welcomed and sends until something breaks or ctx ends. The error is why it ended.
+func (u *Uplink) session(ctx context.Context, endpoint string) error {
+	client, transport := u.client()
+	defer transport.CloseIdleConnections()
+	greeting, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	conn, response, err := websocket.Dial(greeting, endpoint, &websocket.DialOptions{
+		HTTPClient: client, Subprotocols: []string{wire.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return dialError(response, err)
+	}
+	defer conn.CloseNow()
+	if conn.Subprotocol() != wire.Subprotocol {
+		return fmt.Errorf("%w: it does not speak %s: is this a Muster server?", muster.ErrInvalid, wire.Subprotocol)
+	}
+	s := &session{uplink: u, conn: conn, endpoint: endpoint, numbers: map[muster.SchemaID]uint32{}, started: time.Now()}
+	welcome, err := s.greet(greeting)
+	if err != nil {
+		return err
+	}
+	cancel()
+	if err := u.welcomed(welcome, endpoint); err != nil {
+		return err
+	}
+	u.connected.Store(true)
+	defer u.connected.Store(false)
+	u.connections.Add(1)
+	return s.run(ctx)
+}
+
+// client makes what dials: HTTP/1.1 only, since WebSockets need it.
+func (u *Uplink) client() (*http.Client, *http.Transport) {
+	transport := &http.Transport{
+		Proxy: u.options.Proxy, DialContext: u.options.Dial, TLSHandshakeTimeout: dialPatience,
+		TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
+		ReadBufferSize:  4 << 10,
+		WriteBufferSize: 4 << 10,
+	}
+	if transport.DialContext == nil {
+		transport.DialContext = (&net.Dialer{Timeout: dialPatience, KeepAlive: quietFor}).DialContext
+	}
+	if u.pin != nil {
+		transport.TLSClientConfig = pinnedTLS(u.pin)
+	}
+	return &http.Client{Transport: transport}, transport
+}
+
+// dialError says in words what a failed handshake means.
+func dialError(response *http.Response, err error) error {
+	var unknown *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, errPin):
+		return fmt.Errorf("%w: %w; if it was changed on purpose, start the agent with the new --pin", muster.ErrDenied, errPin)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w: the server's certificate is not trusted (%w); for a self-signed one, give its fingerprint by --pin", muster.ErrDenied, unknown.Err)
+	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
+		return fmt.Errorf("%w: the server answered %s: is this the URL of a Muster server?", muster.ErrUnavailable, response.Status)
+	}
+	return fmt.Errorf("%w: %w", muster.ErrUnavailable, err)
+}
+
+// greet answers the challenge and gives the welcome.
+func (s *session) greet(ctx context.Context) (*wire.Welcome, error) {
+	s.conn.SetReadLimit(wire.MaxGreeting)
+	message, err := s.receive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	challenge, ok := message.(*wire.Challenge)
+	if !ok {
+		return nil, unexpected(message, wire.KindChallenge)
+	}
+	hello := s.uplink.options.Hello()
+	if s.uplink.token {
+		hello.Token = s.uplink.options.Token
+	}
+	hello.Sign(s.uplink.options.Identity.Key, challenge.Nonce)
+	if err := s.send(ctx, &hello); err != nil {
+		return nil, err
+	}
+	if message, err = s.receive(ctx); err != nil {
+		return nil, err
+	}
+	welcome, ok := message.(*wire.Welcome)
+	if !ok {
+		return nil, unexpected(message, wire.KindWelcome)
+	}
+	s.conn.SetReadLimit(wire.MaxMessage)
+	return welcome, nil
+}
+
+func unexpected(message wire.Message, want wire.Kind) error {
+	if message == nil {
+		return fmt.Errorf("%w: the server sent an unknown message where a %s should come", muster.ErrInvalid, want)
+	}
+	return fmt.Errorf("%w: the server sent a %s where a %s should come", muster.ErrInvalid, message.Kind(), want)
+}
+
+// welcomed keeps what the server said, and makes the spool begin again where this server needs it.
+func (u *Uplink) welcomed(w *wire.Welcome, endpoint string) error {
+	id := u.options.Identity
+	first := id.Node != w.Node
+	changed := first || id.Account != w.Account || id.Pin != u.options.Pin || !equal(id.Endpoints, w.Endpoints)
+	id.Node, id.Account, id.Pin, id.Endpoints = w.Node, w.Account, u.options.Pin, w.Endpoints
+	if changed {
+		if err := id.Save(); err != nil {
+			return err
+		}
+	}
+	u.token = false
+	if first {
+		u.options.Logger.Info("The agent is enrolled.", "node", w.Node, "account", w.Account)
+	}
+	u.options.Logger.Info("The agent is connected.", "server", endpoint)
+	u.options.Spool.Rewind(u.ackedBy != "" && u.ackedBy != endpoint)
+	u.options.OnWelcome(w)
+	return nil
+}
+
+func equal(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// run sends until something breaks or ctx ends.
+func (s *session) run(ctx context.Context) error {
+	// The connection outlives ctx by the time it takes to say goodbye.
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	incoming := make(chan wire.Message, 1)
+	go s.listen(life, end, incoming)
+	go s.watch(life, end)
+	for {
+		if err := s.sendFrames(life); err != nil {
+			return because(life, err)
+		}
+		select {
+		case <-ctx.Done():
+			return s.part(life, incoming)
+		case <-life.Done():
+			return context.Cause(life)
+		case message := <-incoming:
+			s.handle(message)
+		case <-s.uplink.options.Spool.Wake():
+		case <-s.uplink.facts:
+			s.uplink.mu.Lock()
+			facts := s.uplink.lastFacts
+			s.uplink.mu.Unlock()
+			if err := s.send(life, facts); err != nil {
+				return because(life, err)
+			}
+		}
+	}
+}
+
+// because prefers the reason for which the connection was given up over the error that followed from it.
+func because(life context.Context, err error) error {
+	if cause := context.Cause(life); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// listen hands on what the server sends.
+func (s *session) listen(life context.Context, end context.CancelCauseFunc, incoming chan<- wire.Message) {
+	for {
+		message, err := s.receive(life)
+		if err != nil {
+			end(err)
+			return
+		}
+		if message == nil {
+			continue // of a newer server
+		}
+		select {
+		case incoming <- message:
+		case <-life.Done():
+			return
+		}
+	}
+}
+
+// watch asks a server that is silent whether it is still there.
+func (s *session) watch(life context.Context, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(quietFor)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-life.Done():
+			return
+		case <-ticker.C:
+		}
+		if time.Since(s.started)-time.Duration(s.heard.Load()) < quietFor {
+			continue
+		}
+		ping, cancel := context.WithTimeout(life, quietFor)
+		err := s.conn.Ping(ping)
+		cancel()
+		if err != nil {
+			end(fmt.Errorf("%w: the server does not answer: %w", muster.ErrUnavailable, err))
+			return
+		}
+	}
+}
+
+// handle deals with one message of the server.
+func (s *session) handle(message wire.Message) {
+	switch m := message.(type) {
+	case *wire.Ack:
+		s.acknowledged(m)
+	case *wire.Order:
+		s.uplink.options.OnOrder(*m)
+	}
+}
+
+func (s *session) acknowledged(ack *wire.Ack) {
+	done := 0
+	for done < len(s.flying) && s.flying[done].seq <= ack.Through {
+		done++
+	}
+	if done > 0 {
+		s.uplink.options.Spool.Ack(s.flying[done-1].last)
+		s.flying = s.flying[:copy(s.flying, s.flying[done:])]
+		s.uplink.ackedBy = s.endpoint
+		s.uplink.pause.reset()
+	}
+	s.uplink.serverDropped.Store(ack.Dropped)
+	if n := len(ack.Refused); n > 0 {
+		s.uplink.refused.Add(uint64(n))
+		s.uplink.options.Logger.Warn("The server refused frames; they are dropped.", "frames", n, "reason", ack.Refused[0].Reason)
+	}
+}
+
+// sendFrames sends what waits in the spool, as long as not too much waits for its acknowledgement.
+func (s *session) sendFrames(ctx context.Context) error {
+	for len(s.flying) < window {
+		frames := s.uplink.options.Spool.Next(batchFrames, batchValues)
+		if len(frames) == 0 {
+			return nil
+		}
+		if err := s.sendBatch(ctx, frames); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendBatch sends frames as one message; as more when they have more schemas than there are numbers.
+func (s *session) sendBatch(ctx context.Context, frames []Frame) error {
+	message := &wire.Frames{Frames: make([]wire.Frame, 0, len(frames))}
+	flush := func(last Frame) error {
+		if len(message.Frames) == 0 {
+			return nil
+		}
+		if err := s.send(ctx, message); err != nil {
+			return err
+		}
+		s.uplink.sent.Add(uint64(len(message.Frames)))
+		s.flying = append(s.flying, flight{seq: s.seq, last: Frame{position: last.position}})
+		message.Frames = message.Frames[:0]
+		return nil
+	}
+	for i, f := range frames {
+		number, known := s.numbers[f.Schema.ID]
+		if !known && len(s.numbers) == schemaSlots {
+			// The numbers begin anew, which does not touch messages that were sent before.
+			if err := flush(frames[max(0, i-1)]); err != nil {
+				return err
+			}
+			clear(s.numbers)
+		}
+		if !known {
+			number = uint32(len(s.numbers) + 1)
+			s.numbers[f.Schema.ID] = number
+			if err := s.send(ctx, &wire.SchemaDef{Number: number, Metrics: f.Schema.Metrics}); err != nil {
+				return err
+			}
+		}
+		message.Frames = append(message.Frames, wire.Frame{Source: f.Source, Schema: number, At: f.At, Values: f.Values})
+	}
+	return flush(frames[len(frames)-1])
+}
+
+// part sends what is left and says goodbye, without waiting long for anybody.
+func (s *session) part(life context.Context, incoming <-chan wire.Message) error {
+	life, cancel := context.WithTimeout(life, partPatience)
+	defer cancel()
+	if err := s.sendFrames(life); err != nil {
+		return err
+	}
+	for len(s.flying) > 0 {
+		select {
+		case <-life.Done():
+			return context.Cause(life)
+		case message := <-incoming:
+			s.handle(message)
+		}
+	}
+	if err := s.send(life, &wire.Goodbye{Reason: s.uplink.options.Farewell()}); err != nil {
+		return err
+	}
+	return s.conn.Close(closedByUser, "")
+}
+
+func (s *session) send(ctx context.Context, message wire.Message) error {
+	s.seq++
+	s.buf = wire.Marshal(s.buf[:0], s.seq, s.uplink.options.Now().UnixMilli(), message)
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
+	defer cancel()
+	err := s.conn.Write(ctx, websocket.MessageBinary, s.buf)
+	if cap(s.buf) > 64<<10 {
+		s.buf = nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: send a %s: %w", muster.ErrUnavailable, message.Kind(), err)
+	}
+	return nil
+}
+
+// receive gives the next message; nil without an error when its kind is not known. A refusal is an error.
+func (s *session) receive(ctx context.Context) (wire.Message, error) {
+	kind, b, err := s.conn.Read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", muster.ErrUnavailable, err)
+	}
+	s.heard.Store(int64(time.Since(s.started)))
+	if kind != websocket.MessageBinary {
+		return nil, fmt.Errorf("%w: the server sent text where a binary message should come", muster.ErrInvalid)
+	}
+	env, err := wire.ParseEnvelope(b)
+	if err != nil {
+		return nil, err
+	}
+	message, err := wire.Parse(env)
+	if refusal, ok := message.(*wire.Refusal); ok && err == nil {
+		return nil, &refusedError{refusal}
+	}
+	return message, err
+}
