@@ -1,0 +1,379 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"muster"
+)
+
+// form says how one noun is kept: where, as which body, and which unique names it lays claim to.
+type form[T any] struct {
+	kind   string
+	key    func(*T) Key
+	encode func(*T) any                  // the body struct, whose tags are the stored names
+	decode func(Key, []byte) (*T, error) // ID and account from the key, the rest from the body
+	meta   func(*T) meta                 // the fields every noun has
+	claims func(*T) []Key                // may be nil
+	check  func(*T) error                // may be nil
+	until  func(*T) time.Time            // when the object expires; nil or zero for never
+}
+
+// meta points at the fields that the store itself writes.
+type meta struct {
+	rev              *uint64
+	created, updated *time.Time
+}
+
+// collection is a form bound to a store.
+type collection[T any] struct {
+	form[T]
+	store *Store
+}
+
+func bind[T any](s *Store, f form[T]) collection[T] {
+	c := collection[T]{form: f, store: s}
+	s.claimsOf[f.kind] = func(key Key, body []byte) ([]Key, error) {
+		t, err := f.decode(key, body)
+		if err != nil || f.claims == nil {
+			return nil, err
+		}
+		return f.claims(t), nil
+	}
+	return c
+}
+
+func (c *collection[T]) fault(action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store: %s %s: %w", action, c.kind, err)
+}
+
+// read makes the noun of an object; ErrNotFound when there is none or it was deleted.
+func (c *collection[T]) read(key Key, object Object) (*T, error) {
+	if object.Rev == 0 || object.Deleted {
+		return nil, fmt.Errorf("%w: %s", muster.ErrNotFound, key.ID)
+	}
+	t, err := c.decode(key, object.Body)
+	if err != nil {
+		return nil, err
+	}
+	*c.meta(t).rev = object.Rev
+	return t, nil
+}
+
+func (c *collection[T]) body(t *T) ([]byte, error) {
+	b, err := json.Marshal(c.encode(t))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", muster.ErrInvalid, err)
+	}
+	return b, nil
+}
+
+func (c *collection[T]) ttl(t *T) time.Duration {
+	if c.until == nil {
+		return 0
+	}
+	at := c.until(t)
+	if at.IsZero() {
+		return 0
+	}
+	return max(at.Sub(c.store.options.Now()), time.Second)
+}
+
+func (c *collection[T]) namesOf(t *T) []Key {
+	if c.claims == nil {
+		return nil
+	}
+	return c.claims(t)
+}
+
+func (c *collection[T]) valid(t *T) error {
+	if c.check != nil {
+		if err := c.check(t); err != nil {
+			return err
+		}
+	}
+	for _, name := range append(c.namesOf(t), c.key(t)) {
+		if err := checkKey(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// get reads one noun.
+func (c *collection[T]) get(ctx context.Context, key Key, serial bool) (*T, error) {
+	object, err := c.store.get(ctx, key, serial)
+	if err != nil {
+		return nil, c.fault("read", err)
+	}
+	t, err := c.read(key, object)
+	return t, c.fault("read", err)
+}
+
+// byName reads the noun that holds a unique name.
+func (c *collection[T]) byName(ctx context.Context, name Key, serial bool) (*T, error) {
+	if err := checkKey(name); err != nil {
+		return nil, c.fault("find", fmt.Errorf("%w: no such name", muster.ErrNotFound))
+	}
+	holder, err := c.store.holder(ctx, name, serial)
+	if err != nil {
+		return nil, c.fault("find", err)
+	}
+	t, err := c.get(ctx, holder, serial)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(c.namesOf(t), name) {
+		return nil, c.fault("find", fmt.Errorf("%w: no such name", muster.ErrNotFound))
+	}
+	return t, nil
+}
+
+// list reads all nouns of an account, by id. One that cannot be read is told in the log and left out:
+// it must not take the others with it.
+func (c *collection[T]) list(ctx context.Context, account muster.AccountID) ([]*T, error) {
+	const page = 1000
+	var all []*T
+	after := ""
+	for {
+		rows, err := c.store.engine.List(ctx, account, c.kind, after, page)
+		if err != nil {
+			return nil, c.fault("list", err)
+		}
+		keys := make([]Key, len(rows))
+		for i, row := range rows {
+			keys[i] = Key{Account: account, Kind: c.kind, ID: row.ID}
+		}
+		objects, err := c.store.engine.GetMany(ctx, keys)
+		if err != nil {
+			return nil, c.fault("list", err)
+		}
+		all = slices.Grow(all, len(objects))
+		for i, object := range objects {
+			t, err := c.read(keys[i], object)
+			if err == nil {
+				all = append(all, t)
+			} else if !errors.Is(err, muster.ErrNotFound) {
+				c.store.options.Logger.Error("an object can't be read and is left out", "kind", c.kind, "id", keys[i].ID, "error", err)
+			}
+		}
+		if len(rows) < page {
+			return all, nil
+		}
+		after = rows[len(rows)-1].ID
+	}
+}
+
+// create stores a noun that was not there: names are reserved first, the listing comes before the object.
+func (c *collection[T]) create(ctx context.Context, t *T) error {
+	m := c.meta(t)
+	*m.created = c.store.now()
+	*m.updated = *m.created
+	if err := c.valid(t); err != nil {
+		return c.fault("create", err)
+	}
+	body, err := c.body(t)
+	if err != nil {
+		return c.fault("create", err)
+	}
+	key, ttl := c.key(t), c.ttl(t)
+	holds, err := c.store.reserve(ctx, key, c.namesOf(t), ttl)
+	if err != nil {
+		return c.fault("create", err)
+	}
+	object, err := c.store.plant(ctx, key, body, ttl)
+	if err != nil {
+		if !errors.Is(err, muster.ErrUnavailable) { // else it may be there: its names must stay reserved
+			c.store.release(ctx, key, names(holds))
+		}
+		return c.fault("create", err)
+	}
+	if err := c.store.confirm(ctx, key, holds, ttl); err != nil {
+		if errors.Is(err, muster.ErrConflict) {
+			c.store.uproot(ctx, key, object, ttl)
+			c.store.release(ctx, key, names(holds))
+		}
+		return c.fault("create", err)
+	}
+	*m.rev = object.Rev
+	return nil
+}
+
+// plant writes listing and object; ErrConflict when the id is in use.
+func (s *Store) plant(ctx context.Context, key Key, body []byte, ttl time.Duration) (Object, error) {
+	var base Object
+	for {
+		next := after(base, body, false)
+		err := persist(ctx, func() error { return s.engine.Enlist(ctx, key, next.Rev, ttl) })
+		if err != nil {
+			return Object{}, err
+		}
+		current, done, err := s.put(ctx, key, base, next, ttl)
+		switch {
+		case err != nil:
+			return Object{}, err
+		case done:
+			return current, nil
+		case !current.Deleted:
+			return Object{}, fmt.Errorf("%w: %s is there already", muster.ErrConflict, key.ID)
+		}
+		base = current
+	}
+}
+
+// uproot takes back what plant did, as far as it can.
+func (s *Store) uproot(ctx context.Context, key Key, object Object, ttl time.Duration) {
+	gone := after(object, nil, true)
+	if _, done, err := s.put(ctx, key, object, gone, ttl); err == nil && done {
+		_ = s.engine.Delist(ctx, key, gone.Rev) // a row without an object is ignored, and tidied later
+	}
+}
+
+// update changes a noun by fn, which is called on a fresh copy for each try. rev 0 means any; another
+// must be the current one or ErrConflict. An fn that changes nothing writes nothing.
+func (c *collection[T]) update(ctx context.Context, key Key, rev uint64, fn func(*T) error) (*T, error) {
+	base, err := c.store.get(ctx, key, false)
+	if err != nil {
+		return nil, c.fault("update", err)
+	}
+	for try := range tries {
+		if rev > base.Rev || base.Rev == 0 || base.Deleted { // a read that trails: ask for what is so
+			if base, err = c.store.get(ctx, key, true); err != nil {
+				return nil, c.fault("update", err)
+			}
+		}
+		if rev != 0 && base.Rev != rev && !base.Deleted && base.Rev != 0 {
+			return nil, c.fault("update", fmt.Errorf("%w: %s is at rev %d, not %d", muster.ErrConflict, key.ID, base.Rev, rev))
+		}
+		t, current, err := c.attempt(ctx, key, base, fn)
+		if err != nil || t != nil {
+			return t, c.fault("update", err)
+		}
+		base = current
+		if !pause(ctx, try) {
+			break
+		}
+	}
+	return nil, c.fault("update", fmt.Errorf("%w: too many others change %s", muster.ErrUnavailable, key.ID))
+}
+
+// attempt tries one update from base; neither noun nor error means that somebody was faster and current is there now.
+func (c *collection[T]) attempt(ctx context.Context, key Key, base Object, fn func(*T) error) (*T, Object, error) {
+	t, err := c.read(key, base)
+	if err != nil {
+		return nil, Object{}, err
+	}
+	m := c.meta(t)
+	before, created, updated := c.namesOf(t), *m.created, *m.updated
+	was, err := c.body(t)
+	if err != nil {
+		return nil, Object{}, err
+	}
+	if err := fn(t); err != nil {
+		return nil, Object{}, err
+	}
+	if c.key(t) != key {
+		return nil, Object{}, fmt.Errorf("%w: an id and an account can't be changed", muster.ErrInvalid)
+	}
+	if err := c.valid(t); err != nil {
+		return nil, Object{}, err
+	}
+	*m.rev, *m.created, *m.updated = base.Rev, created, updated // not fn's to change
+	if same, err := c.body(t); err != nil || bytes.Equal(same, was) {
+		return t, Object{}, err
+	}
+	*m.updated = c.store.now()
+	body, err := c.body(t)
+	if err != nil {
+		return nil, Object{}, err
+	}
+	current, done, err := c.replace(ctx, key, change{base: base, body: body, ttl: c.ttl(t), before: before, after: c.namesOf(t)})
+	if err != nil || !done {
+		return nil, current, err
+	}
+	*m.rev = current.Rev
+	return t, current, nil
+}
+
+// change is one update of an object together with the unique names it takes up and lets go.
+type change struct {
+	base          Object
+	body          []byte
+	ttl           time.Duration
+	before, after []Key
+}
+
+func (c *collection[T]) replace(ctx context.Context, key Key, ch change) (Object, bool, error) {
+	s := c.store
+	taken, dropped := minus(ch.after, ch.before), minus(ch.before, ch.after)
+	holds, err := s.reserve(ctx, key, taken, ch.ttl)
+	if err != nil {
+		return Object{}, false, err
+	}
+	next := after(ch.base, ch.body, false)
+	current, done, err := s.put(ctx, key, ch.base, next, ch.ttl)
+	if err != nil || !done {
+		if err == nil || !errors.Is(err, muster.ErrUnavailable) {
+			s.release(ctx, key, taken)
+		}
+		return current, false, err
+	}
+	if err := s.confirm(ctx, key, holds, ch.ttl); err != nil {
+		if errors.Is(err, muster.ErrConflict) { // the name was taken over meanwhile: back to what was
+			_, _, _ = s.put(ctx, key, current, after(current, ch.base.Body, false), ch.ttl)
+			s.release(ctx, key, taken)
+		}
+		return Object{}, false, err
+	}
+	s.release(ctx, key, dropped)
+	return current, true, nil
+}
+
+// remove deletes a noun; rev 0 means any. ErrNotFound when it is not there.
+func (c *collection[T]) remove(ctx context.Context, key Key, rev uint64) error {
+	base, err := c.store.get(ctx, key, true)
+	if err != nil {
+		return c.fault("delete", err)
+	}
+	for try := range tries {
+		t, err := c.read(key, base)
+		if err != nil {
+			return c.fault("delete", err)
+		}
+		if rev != 0 && base.Rev != rev {
+			return c.fault("delete", fmt.Errorf("%w: %s is at rev %d, not %d", muster.ErrConflict, key.ID, base.Rev, rev))
+		}
+		gone := after(base, nil, true)
+		current, done, err := c.store.put(ctx, key, base, gone, c.ttl(t))
+		if err != nil {
+			return c.fault("delete", err)
+		}
+		if done {
+			_ = c.store.engine.Delist(ctx, key, gone.Rev) // a row without an object is ignored, and tidied later
+			c.store.release(ctx, key, c.namesOf(t))
+			return nil
+		}
+		base = current
+		if !pause(ctx, try) {
+			break
+		}
+	}
+	return c.fault("delete", fmt.Errorf("%w: too many others change %s", muster.ErrUnavailable, key.ID))
+}
+
+func minus(all, without []Key) (rest []Key) {
+	for _, key := range all {
+		if !slices.Contains(without, key) {
+			rest = append(rest, key)
+		}
+	}
+	return rest
+}
