@@ -29,12 +29,95 @@ type Store interface {
 
 // Options are auth's settings; the zero value is good.
 type Options struct {
-	SessionTTL time.Duration    // how long a session lives after its last use; 30 days when zero
-	OneTimeTTL time.Duration    // how long a one-time code may be redeemed; 12 hours when zero
-	CacheTTL   time.Duration    // how long a token, session or user is believed without asking the store; 10 s when zero
-	Now        func() time.Time // the clock; time.Now when nil
-	Logger     *slog.Logger     // discarded when nil
-	Telemetry  *telemetry.Set   // may be nil
+	SessionTTL time.Duration                       // how long a session lives after its last use; 30 days when zero
+	OneTimeTTL time.Duration                       // how long a one-time code may be redeemed; 12 hours when zero
+	CacheTTL   time.Duration                       // how long a token, session or user is believed without asking the store; 10 s when zero
+	Now        func() time.Time                    // the clock; time.Now when nil
+	Tell       func(context.Context, muster.Event) // hears of sign-ins, new passwords and tokens, after they are stored; may be nil
+	Logger     *slog.Logger                        // discarded when nil
+	Telemetry  *telemetry.Set                      // may be nil
+}
+
+// Defaults of Options.
+const (
+	defaultSessionTTL = 30 * 24 * time.Hour
+	defaultOneTimeTTL = 12 * time.Hour
+	defaultCacheTTL   = 10 * time.Second
+)
+
+// Service checks who callers are. It is safe for use by several goroutines.
+type Service struct {
+	store    Store
+	options  Options
+	work     chan struct{} // bounds how many passwords are hashed at once: each takes 19 MiB
+	limits   *limiter
+	codes    *codes
+	sessions *cache[known]
+	tokens   *cache[known]
+}
+
+// known is what is believed of a session or token for a while.
+type known struct {
+	id   Identity
+	told time.Time // when its use was written down last
+}
+
+// New makes a service over a store.
+func New(s Store, o Options) *Service {
+	if o.SessionTTL == 0 {
+		o.SessionTTL = defaultSessionTTL
+	}
+	if o.OneTimeTTL == 0 {
+		o.OneTimeTTL = defaultOneTimeTTL
+	}
+	if o.CacheTTL == 0 {
+		o.CacheTTL = defaultCacheTTL
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		store: s, options: o,
+		work:     make(chan struct{}, hashersAtOnce),
+		limits:   newLimiter(o.Now),
+		codes:    newCodes(),
+		sessions: newCache[known](o.Now, o.CacheTTL),
+		tokens:   newCache[known](o.Now, o.CacheTTL),
+	}
+}
+
+func (s *Service) now() time.Time { return s.options.Now().UTC().Truncate(time.Millisecond) }
+
+func (s *Service) count(what, outcome string) {
+	s.options.Telemetry.Counter(fmt.Sprintf("muster_auth_total{what=%q,outcome=%q}", what, outcome)).Inc()
+}
+
+func (s *Service) tell(ctx context.Context, e muster.Event) {
+	if s.options.Tell != nil {
+		e.At = s.now()
+		s.options.Tell(ctx, e)
+	}
+}
+
+// Forget drops what is believed of a user or a token, after it was changed behind auth's back; either may be empty.
+func (s *Service) Forget(account muster.AccountID, user muster.UserID, token muster.TokenID) {
+	if user != "" {
+		s.sessions.drop(func(k known) bool { return k.id.User == user && k.id.Account == account })
+	}
+	if token != "" {
+		s.tokens.drop(func(k known) bool { return k.id.Token == token && k.id.Account == account })
+	}
+}
+
+// checkRole refuses words that are no role.
+func checkRole(role muster.Role) error {
+	if !role.May(muster.Observer) {
+		return fmt.Errorf("%w: the role %q is none of admin, operator and observer", muster.ErrInvalid, role)
+	}
+	return nil
 }
 
 // Identity says who a caller is. User is set for people, Token for API tokens, never both.
