@@ -4,7 +4,6 @@ import (
 	"math"
 	"testing"
 
-	"muster"
 	"muster/internal/column"
 )
 
@@ -13,10 +12,7 @@ func sameBits(a, b float64) bool {
 }
 
 // expectBlock opens stored and compares all of it with b.
-func expectBlock(t interface {
-	Helper()
-	Fatalf(string, ...any)
-}, c *column.Codec, stored []byte, b *column.Block) {
+func expectBlock(t fataler, c *column.Codec, stored []byte, b *column.Block) {
 	t.Helper()
 	r, err := c.OpenBlock(stored)
 	if err != nil {
@@ -140,5 +136,3 @@ func BenchmarkDayOfOneMetric(b *testing.B) {
 		}
 	}
 }
-
-var _ = muster.HostSource

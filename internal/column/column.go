@@ -32,8 +32,8 @@ const (
 	MaxColumns = 1 << 16
 	// MaxSlots is how many slots a row of a tile may have.
 	MaxSlots = 1 << 10
-	// MaxTileRows is how many rows one tile may have.
-	MaxTileRows = 1 << 16
+	// MaxTileSlots is how many slots all rows of one tile may have together.
+	MaxTileSlots = 1 << 22
 )
 
 // Block is the frames of one node and source, turned into columns. AppendBlock stores it compactly

@@ -251,9 +251,10 @@ func (s *scratch) readNumbers(dst []int64, b []byte, head byte, n int) ([]int64,
 		dst = append(dst, 0) // m[0]
 		count--
 	}
-	var ok bool
+	ok := true
 	if head&headRice != 0 {
-		dst, ok = readRice(dst, b, tail, count)
+		r := bitReader{b: b}
+		dst = r.rice(dst, tail, count)
 	} else {
 		dst, ok = s.readAdaptive(dst, b, tail, count)
 	}

@@ -197,10 +197,10 @@ func writeRice(w *bitWriter, residuals []int64, tail byte) {
 	}
 }
 
-// readRice appends count residuals.
-func readRice(dst []int64, b []byte, tail byte, count int) ([]int64, bool) {
+// rice appends count residuals that writeRice wrote.
+func (r *bitReader) rice(dst []int64, tail byte, count int) []int64 {
 	k := uint(tail & (ricePlus - 1))
-	r := bitReader{b: b}
+	signed := tail&ricePlus == 0
 	for range count {
 		if r.n < 32 {
 			r.fill()
@@ -214,10 +214,10 @@ func readRice(dst []int64, b []byte, tail byte, count int) ([]int64, bool) {
 			r.take(riceMost)
 			u = r.take64(uint(r.take(6)) + 1)
 		}
-		if tail&ricePlus == 0 {
+		if signed {
 			u = uint64(unzigzag(u))
 		}
 		dst = append(dst, int64(u))
 	}
-	return dst, true
+	return dst
 }

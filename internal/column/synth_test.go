@@ -112,3 +112,9 @@ func hostValue(rng *rand.Rand, m *muster.Metric, state *float64, load, seconds f
 	}
 	return math.Round(200 + load*noise*20)
 }
+
+// fataler is what testing and rapid have in common.
+type fataler interface {
+	Helper()
+	Fatalf(string, ...any)
+}

@@ -24,6 +24,7 @@ type scratch struct {
 	vals, check []float64
 	gaps        []byte
 	body, stage []byte
+	row         row
 }
 
 func (c *Codec) borrow() *scratch {
