@@ -14,7 +14,7 @@ import (
 
 const (
 	// mountsEvery is how often the table of mounts is read again.
-	mountsEvery = 30 * time.Second
+	mountsEvery = 5 * time.Second
 	// statPatience is how long a sample waits for filesystems; a dying disk may never answer.
 	statPatience = 500 * time.Millisecond
 )
@@ -40,6 +40,7 @@ type filesystems struct {
 // filesystem is one mount with its metrics and what the last round found.
 type filesystem struct {
 	mount                        string
+	readOnly                     float64 // 1 or 0
 	usage, inodes                [3]*muster.Metric
 	share, inodeShare, limit, ro *muster.Metric
 
@@ -122,7 +123,7 @@ func (f *filesystem) put(s *check.Sample) {
 	stat, fresh := f.stat, f.fresh
 	f.fresh = false
 	f.mu.Unlock()
-	v := fill{none(), none(), none(), none(), none(), none()}
+	v := fill{none(), none(), none(), none(), none()}
 	if fresh {
 		v = fillOf(&stat)
 	}
@@ -136,32 +137,26 @@ func (f *filesystem) put(s *check.Sample) {
 		s.Put(f.inodes[1], v.freeFiles)
 		s.Put(f.inodeShare, ratio(v.files-v.freeFiles, v.files))
 	}
-	s.Put(f.ro, v.readOnly)
+	s.Put(f.ro, f.readOnly)
 }
 
 // fill is how full a filesystem is, in bytes and inodes.
 type fill struct {
 	used, free, reserved float64
 	files, freeFiles     float64
-	readOnly             float64
 }
 
 // fillOf reads an answer: what is reserved for root counts neither as used nor as free, as df has it.
 func fillOf(st *syscall.Statfs_t) fill {
-	const readOnlyFlag = 1
 	block := float64(st.Frsize)
 	if block == 0 {
 		block = float64(st.Bsize)
 	}
-	v := fill{
+	return fill{
 		used: float64(st.Blocks-st.Bfree) * block, free: float64(st.Bavail) * block,
 		reserved: float64(st.Bfree-min(st.Bavail, st.Bfree)) * block,
 		files:    float64(st.Files), freeFiles: float64(st.Ffree),
 	}
-	if st.Flags&readOnlyFlag != 0 {
-		v.readOnly = 1
-	}
-	return v
 }
 
 // readMounts makes the list anew when the table of mounts changed. Filesystems that stay keep their
@@ -188,6 +183,7 @@ func (f *filesystems) readMounts(now time.Time) error {
 				one = before
 			}
 		}
+		one.readOnly = m.readOnly
 		f.list = append(f.list, one)
 	}
 	return nil
@@ -196,6 +192,7 @@ func (f *filesystems) readMounts(now time.Time) error {
 // mount is a line of mountinfo.
 type mount struct {
 	root, point, kind, device string
+	readOnly                  float64 // of the filesystem, not of this one mount: the kernel sets it after errors
 }
 
 // pickMounts chooses the mounts to measure: each filesystem once, where it is mounted whole if that is
@@ -253,6 +250,9 @@ func parseMount(line text) (m mount, ok bool) {
 		}
 	}
 	m.kind, m.device = string(line.word()), unescape(line.word())
+	if options := line.word(); string(options) == "ro" || bytes.HasPrefix(options, []byte("ro,")) {
+		m.readOnly = 1
+	}
 	if m.point == "/" {
 		return m, m.kind != "rootfs"
 	}

@@ -21,9 +21,6 @@ type network struct {
 	used                            bool
 }
 
-// Interfaces of the machine's inside; a host of containers has them by the hundred.
-var innerInterfaces = []string{"lo", "veth", "cali", "lxc", "ifb", "dummy", "tunl", "nodelocaldns", "kube-ipvs"}
-
 func newNetworks(dev *procFile) *networks {
 	return &networks{dev: dev, known: map[string]*network{}}
 }
@@ -71,11 +68,9 @@ func (n *networks) collect(s *check.Sample) error {
 }
 
 func (n *networks) meet(name string) *network {
-	one := newNetwork(name)
-	for _, inner := range innerInterfaces {
-		if name == inner || len(inner) > 2 && len(name) > len(inner) && name[:len(inner)] == inner {
-			one = nil
-		}
+	var one *network
+	if !innerInterface(name) {
+		one = newNetwork(name)
 	}
 	if len(n.known) > 16*maxDevices {
 		clear(n.known)
