@@ -96,7 +96,15 @@ type Drawn struct {
 	Panel
 	Step   time.Duration
 	Lines  []Line
-	Hidden int // lines left out because there are too many
+	Hidden int    // lines left out because there are too many
+	Fresh  *Fresh // the newest value, where the last step is too wide to stand for it
+}
+
+// Fresh is a newest value that was read apart from the points.
+type Fresh struct {
+	Value float64
+	Note  string
+	At    int64 // Unix ms
 }
 
 // Line is one line of a panel. Slices are of equal length; Low and High are nil when every point stands for one value.

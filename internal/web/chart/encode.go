@@ -9,7 +9,7 @@ import (
 
 // AppendJSON appends the form that assets/lines.js reads:
 //
-//	{"now":MS,"from":MS,"to":MS,"period":MS,"panels":[{"id","title","unit","max","floor","stack","rule","note","mono","wide","hidden",
+//	{"now":MS,"from":MS,"to":MS,"period":MS,"panels":[{"id","title","unit","max","floor","stack","rule","note","mono","wide","hidden","fresh":{"Value","Note","At"},
 //	 "step":MS,"t0":MS,"t":[steps since t0, ...],"lines":[{"key","name","colour","v":[number or null, ...],"lo":[...],"hi":[...]}]}]}
 //
 // The text holds no "<", so that it may stand in a script element.
@@ -33,10 +33,14 @@ func appendMs(b []byte, name string, ms int64) []byte {
 }
 
 func (d *Drawn) append(b []byte) []byte {
-	head, _ := json.Marshal(map[string]any{ // strings and numbers only: it can't fail
+	about := map[string]any{ // strings and numbers only: it can't fail
 		"id": d.ID, "title": d.Title, "unit": d.Unit, "max": d.Max, "floor": d.Floor, "stack": d.Stack,
 		"rule": d.Now, "note": d.Note, "mono": d.Mono, "wide": d.Wide, "hidden": d.Hidden,
-	})
+	}
+	if d.Fresh != nil && !math.IsNaN(d.Fresh.Value) && !math.IsInf(d.Fresh.Value, 0) {
+		about["fresh"] = d.Fresh
+	}
+	head, _ := json.Marshal(about)
 	b = append(b, head[:len(head)-1]...)
 	step := max(d.Step.Milliseconds(), 1)
 	times := d.times()

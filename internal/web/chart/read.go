@@ -86,7 +86,9 @@ func (d *Drawn) fill(answers []*series.Answer) {
 	for _, l := range lines {
 		d.Lines = append(d.Lines, *l)
 	}
-	slices.SortFunc(d.Lines, func(a, b Line) int { return cmp.Or(a.order-b.order, cmp.Compare(a.Name, b.Name), cmp.Compare(a.Key, b.Key)) })
+	slices.SortFunc(d.Lines, func(a, b Line) int {
+		return cmp.Or(a.order-b.order, cmp.Compare(a.Name, b.Name), cmp.Compare(a.Key, b.Key))
+	})
 	d.limit()
 	for i := range d.Lines {
 		l := &d.Lines[i]
@@ -154,6 +156,9 @@ func (l *Line) settle() {
 // Current gives the number that is printed large, what stands beside it, and its instant in Unix ms; false when
 // there is none.
 func (d *Drawn) Current() (v float64, note string, at int64, ok bool) {
+	if d.Fresh != nil {
+		return d.Fresh.Value, d.Fresh.Note, d.Fresh.At, true
+	}
 	note = d.Note
 	for i := range d.Lines {
 		last, t, some := d.Lines[i].Last()
@@ -172,4 +177,33 @@ func (d *Drawn) Current() (v float64, note string, at int64, ok bool) {
 		at, ok = max(at, t), true
 	}
 	return v, note, at, ok
+}
+
+// coarse is the step from which on the last point of a range no longer stands for the present.
+const coarse = 30 * time.Second
+
+// Refresh reads the newest values of panels whose steps are so wide that their last point is no newest value.
+// period is that of the node.
+func Refresh(ctx context.Context, src Source, drawn []Drawn, w Want, period time.Duration) error {
+	var panels []Panel
+	var at []int
+	for i := range drawn {
+		if drawn[i].Step > coarse {
+			panels, at = append(panels, drawn[i].Panel), append(at, i)
+		}
+	}
+	if len(panels) == 0 {
+		return nil
+	}
+	w.From, w.Since, w.MinStep = w.To.Add(-4*max(period, 10*time.Second)), nil, 0
+	fresh, err := Read(ctx, src, panels, w)
+	if err != nil {
+		return err
+	}
+	for i := range fresh {
+		if v, note, t, ok := fresh[i].Current(); ok {
+			drawn[at[i]].Fresh = &Fresh{Value: v, Note: note, At: t}
+		}
+	}
+	return nil
 }

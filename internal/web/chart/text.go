@@ -28,8 +28,8 @@ func Show(v float64, unit string) (number, shown string) {
 		}
 		return strconv.FormatFloat(x, 'f', 0, 64), name
 	}
-	if v == math.Trunc(v) && div == 1 && math.Abs(v) < 10000 {
-		return strconv.FormatFloat(v, 'f', 0, 64), name
+	if v == math.Trunc(v) && div == 1 && math.Abs(v) < 10000 || unit == Bytes && x == math.Trunc(x) {
+		return strconv.FormatFloat(x, 'f', 0, 64), name
 	}
 	return digits(x), name
 }

@@ -49,9 +49,10 @@ export class Board {
     setServerNow(first.now);
     this.take(first);
     this.listen();
-    addEventListener("popstate", () => this.go(false));
+    this.moved = () => this.go();
+    addEventListener("popstate", this.moved);
     onTheme(() => this.charts.forEach((c) => c.repaint()));
-    setInterval(() => document.hidden || this.age(), 1000);
+    this.clock = setInterval(() => document.hidden || this.age(), 1000);
     this.bar();
   }
 
@@ -124,17 +125,32 @@ export class Board {
 
   /** Opens the stream when the range moves, closes it when it stands still. */
   listen() {
-    const handlers = { points: (/** @type {Sent} */ d) => this.append(d), ...this.page.extra };
+    const handlers = { points: (/** @type {Sent} */ d) => this.append(d), bye: () => this.again(), ...this.page.extra };
     if (this.stream) this.stream.reopen(this.streamURL());
     else this.stream = live(this.streamURL(), handlers);
   }
 
+  /** Opens the stream anew: the server asked for it. */
+  again() {
+    this.turn = (this.turn ?? 0) + 1;
+    this.listen();
+  }
+
+  /** Lets go of everything. */
+  end() {
+    this.stream?.close();
+    this.asked?.abort();
+    clearInterval(this.clock);
+    removeEventListener("popstate", this.moved);
+    this.charts.forEach((c) => c.end());
+  }
+
   streamURL() {
-    const q = new URLSearchParams();
+    const q = new URLSearchParams(this.turn ? { turn: String(this.turn) } : {});
     if (this.range.name) q.set("range", this.range.name);
     else q.set("still", "1");
     q.set("points", String(POINTS));
-    return this.page.stream + "?" + q;
+    return this.page.stream + (this.page.stream.includes("?") ? "&" : "?") + q;
   }
 
   /** @param {Sent} sent newer points */
@@ -162,7 +178,7 @@ export class Board {
     q.set("points", String(POINTS));
     this.root.setAttribute("aria-busy", "true");
     try {
-      const sent = await json(this.page.data + "?" + q, { signal: asked.signal });
+      const sent = await json(this.page.data + (this.page.data.includes("?") ? "&" : "?") + q, { signal: asked.signal });
       setServerNow(sent.now);
       this.take(sent);
     } catch (e) {
@@ -172,15 +188,12 @@ export class Board {
     }
   }
 
-  /**
-   * Shows what the address says.
-   * @param {boolean} [quiet]
-   */
-  go(quiet) {
+  /** Shows what the address says. */
+  go() {
     this.range = rangeOf(location.search);
     this.bar();
     this.listen();
-    if (!quiet) this.load();
+    this.load();
   }
 
   /**

@@ -60,7 +60,7 @@ export class Chart {
     /** @type {Line[]} */
     this.drawn = [];
     this.shape = "";
-    this.height = HEIGHT;
+    this.height = figure.closest("tr") ? 150 : HEIGHT;
     this.signed = "";
     this.pointed = false;
     this.banded = false;
@@ -78,11 +78,21 @@ export class Chart {
     this.plot = plot;
     this.say = say;
     this.tip = tip;
-    new ResizeObserver(() => this.fit()).observe(this.plot);
-    new IntersectionObserver((seen) => {
+    this.sizes = new ResizeObserver(() => this.fit());
+    this.sizes.observe(this.plot);
+    this.views = new IntersectionObserver((seen) => {
       this.seen = seen.some((s) => s.isIntersecting);
       if (this.seen && this.stale) this.draw();
-    }, { rootMargin: "200px" }).observe(figure);
+    }, { rootMargin: "200px" });
+    this.views.observe(figure);
+  }
+
+  /** Lets go of what watches the page. */
+  end() {
+    this.sizes.disconnect();
+    this.views.disconnect();
+    this.u?.destroy();
+    this.u = null;
   }
 
   /** Makes the parts of the figure that the server did not make. */
@@ -119,10 +129,13 @@ export class Chart {
   /** @param {SentPanel} sent newer points */
   append(sent) {
     this.lines.merge(sent, this.spec.hidden > 0);
+    if (sent.fresh) this.spec.fresh = sent.fresh;
   }
 
   /** The number that is printed large: its value, what stands beside it, its instant. */
   current() {
+    const f = this.spec.fresh;
+    if (f && this.window.live) return { v: f.Value, note: f.Note, at: f.At };
     let v = NaN, note = this.spec.note, at = 0;
     for (const l of this.lines.lines) {
       if (!l.t.length) continue;
@@ -160,7 +173,7 @@ export class Chart {
   head(v, note, at, age) {
     const s = show(v, this.spec.unit);
     const percent = s.unit === "%";
-    let after = note && percent ? note : (s.unit + " " + note).trim();
+    let after = percent ? note : (s.unit + " " + note).trim();
     if (this.old) after = span(age) + " old";
     else if (!this.window.live && at) after = (percent ? "" : s.unit + " ") + "at " + instant(at, this.window.step);
     const big = s.text + (percent ? " %" : "");
@@ -208,7 +221,7 @@ export class Chart {
       }));
       const rest = this.lines.lines.length - shown.length + this.spec.hidden;
       if (rest > 0) this.legend.append(el("span", "", "+" + rest));
-      this.legend.hidden = this.lines.lines.length < 2 && shown[0]?.name === this.spec.title;
+      this.legend.hidden = this.lines.lines.length < 2 && (shown[0]?.name === this.spec.title || shown[0]?.name === this.spec.note);
     }
     [...this.legend.querySelectorAll("b")].forEach((b, i) => {
       const v = at === null ? null : valueAt(shown[i], at, this.reach());
@@ -279,6 +292,7 @@ export class Chart {
     this.u.batch(() => {
       this.u?.setData(/** @type {any} */ (made.rows), false);
       this.u?.setScale("x", { min: this.window.from / 1000, max: this.window.to / 1000 });
+      this.u?.setScale("y", { min: this.ranges.bottom, max: this.ranges.top });
     });
   }
 
@@ -313,7 +327,7 @@ export class Chart {
       axes: [
         {
           size: 18, gap: 3, font, stroke: quiet, grid: { show: false }, ticks: { show: false }, border: { show: false },
-          splits: (u) => (this.ticks = ticks(this.window.from, this.window.to, Math.max(2, Math.floor(u.width / 90)))).at.map((t) => t / 1000),
+          splits: (u) => this.instants(u),
           values: (_u, at) => labels(at.map((t) => t * 1000), this.ticks.step),
         },
         {
@@ -327,6 +341,19 @@ export class Chart {
         setSelect: [(u) => this.selected(u)],
       },
     };
+  }
+
+  /**
+   * Where the axis of time has labels: none so near an edge that it would be cut off or meet the other axis.
+   * @param {Plot} u
+   */
+  instants(u) {
+    const width = Math.max(1, u.width - LEFT);
+    const { from, to } = this.window;
+    const t = ticks(from, to, Math.max(2, Math.floor(width / 84)));
+    const edge = (t.step < 60_000 ? 24 : 17) * ((to - from) / width);
+    this.ticks = { step: t.step, at: t.at.filter((at) => at - from > edge && to - at > edge * 0.75) };
+    return this.ticks.at.map((at) => at / 1000);
   }
 
   splits() {

@@ -8,7 +8,8 @@
 /**
  * What the server sends of a panel: `t` counts steps (ms) since `t0` (Unix ms).
  * @typedef {{ id: string, title: string, unit: string, max: number, floor: number, stack: boolean, rule: "sum" | "first" | "most", note: string,
- *   mono: boolean, wide: boolean, hidden: number, step: number, t0: number, t: number[], lines: SentLine[] }} SentPanel
+ *   mono: boolean, wide: boolean, hidden: number,
+ *   fresh?: { Value: number, Note: string, At: number }, step: number, t0: number, t: number[], lines: SentLine[] }} SentPanel
  */
 /** @typedef {(number | null | undefined)[]} Row */
 

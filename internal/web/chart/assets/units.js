@@ -95,8 +95,8 @@ export function show(v, unit) {
   const s = scaleOf(unit, v);
   const x = v / s.div;
   if (unit === "share") return { text: Math.abs(x) < 9.95 && x !== 0 ? x.toFixed(1) : x.toFixed(0), unit: "%" };
-  const whole = Number.isInteger(v) && s.div === 1 && Math.abs(v) < 10000;
-  return { text: whole ? v.toFixed(0) : digits(x), unit: s.unit };
+  const whole = (Number.isInteger(v) && s.div === 1 && Math.abs(v) < 10000) || (unit === "By" && Number.isInteger(x));
+  return { text: whole ? x.toFixed(0) : digits(x), unit: s.unit };
 }
 
 /**
