@@ -47,7 +47,7 @@ func (p *Page) act(w http.ResponseWriter, r *http.Request) {
 	}
 	flash := shell.Flash{Kind: "ok", Text: fmt.Sprintf("%s: %s.", done, plural(len(ids), "node", "nodes"))}
 	if err != nil {
-		flash = shell.Flash{Kind: "bad", Text: err.Error()}
+		flash = shell.Flash{Kind: "bad", Text: shell.Words(err)}
 	}
 	shell.SetFlash(w, flash)
 	http.Redirect(w, r, back(r.PostForm.Get("back")), http.StatusSeeOther)
@@ -81,8 +81,8 @@ func readAct(r *http.Request) (ids []muster.NodeID, change func(*muster.Node) er
 	case "star", "unstar":
 		change, done = func(n *muster.Node) error { n.Star = what == "star"; return nil }, map[string]string{"star": "Starred", "unstar": "Star removed"}[what]
 	case "tag", "untag":
-		if !goodTag(tag) {
-			return nil, nil, "", fmt.Errorf("%w: a tag is a word like web or env=prod: letters, digits and - _ . / : up to 100 characters", muster.ErrInvalid)
+		if tag == "" {
+			return nil, nil, "", fmt.Errorf("%w: type the tag first: a word like web, or env=prod", muster.ErrInvalid)
 		}
 		if what == "tag" {
 			change, done = func(n *muster.Node) error { n.Tags = withTag(n.Tags, tag); return nil }, "Tagged "+tag
@@ -93,15 +93,6 @@ func readAct(r *http.Request) (ids []muster.NodeID, change func(*muster.Node) er
 		return nil, nil, "", fmt.Errorf("%w: nodes: act: nothing is called %.20q", muster.ErrInvalid, what)
 	}
 	return ids, change, done, nil
-}
-
-func goodTag(tag string) bool {
-	if tag == "" || len(tag) > 100 || tag[0] == '=' || strings.Count(tag, "=") > 1 {
-		return false
-	}
-	return !strings.ContainsFunc(tag, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_./:=", r))
-	})
 }
 
 func withTag(tags []string, tag string) []string {

@@ -59,7 +59,7 @@ func (p *Page) body(ctx context.Context, a asked, bad error) *body {
 	p.around(b, v.Account, a)
 	b.Here, b.Clear = href(a.text, b.Sort, 0), href("", b.Sort, 0)
 	if bad != nil {
-		b.Error = clean(shell.Words(bad))
+		b.Error = shell.Words(bad)
 		return b
 	}
 	rows, total := p.find(v.Account, a, b.From, pageRows)
@@ -146,14 +146,6 @@ func flip(sort string) string {
 		return s
 	}
 	return "-" + sort
-}
-
-// clean takes the room's name and the kind off an error, for people.
-func clean(text string) string {
-	for _, cut := range []string{"filter: ", "parse: ", muster.ErrInvalid.Error() + ": "} {
-		text = strings.TrimPrefix(text, cut)
-	}
-	return text
 }
 
 // Summary says in words how many rows are shown.

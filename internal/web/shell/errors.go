@@ -37,12 +37,25 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// Words gives an error's text for people. What no room returned on purpose is not shown: it is in the log.
+// Words gives an error's text for people: without the rooms it came through and without its kind.
+// What no room returned on purpose is not shown: it is in the log.
 func Words(err error) string {
 	if err == nil || Status(err) == http.StatusInternalServerError {
 		return ""
 	}
-	return err.Error()
+	text := err.Error()
+	for _, kind := range []error{muster.ErrNotFound, muster.ErrInvalid, muster.ErrConflict, muster.ErrDenied, muster.ErrLimited, muster.ErrUnavailable} {
+		if !errors.Is(err, kind) {
+			continue
+		}
+		if text == kind.Error() {
+			return ""
+		}
+		if at := strings.Index(text, kind.Error()+": "); at >= 0 {
+			return text[at+len(kind.Error())+2:]
+		}
+	}
+	return text
 }
 
 // Fail answers with an error page that says what happened and what to do.
@@ -101,9 +114,6 @@ func explain(err error) failure {
 		f.Title, f.Next = "The store does not answer now.", "Nothing acknowledged is lost. Try again in a few seconds; the health page says more."
 	default:
 		f.Title, f.Next = "Something broke here.", "The server's log says what. Trying again does no harm."
-	}
-	if err == muster.ErrNotFound || f.Detail == "" {
-		f.Detail = ""
 	}
 	return f
 }

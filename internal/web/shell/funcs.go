@@ -17,6 +17,7 @@ import (
 //	state .State              the shape and colour of a state, with its word for screen readers: ok, warning, critical or a muster.NodeState
 //	ago .Time                 "4 min", ticking in the browser, with the exact time on hover; "—" for the zero time
 //	clock .Time               "13:46", or the date when it is not today
+//	hour .Time                "13:46"
 //	meter share warn crit     a bar with its percentage; it takes colour at the limits (0 = no limit)
 //	pct share                 "38 %", or "—" when unknown
 //	bytes n                   "7.4 TiB"
@@ -31,6 +32,7 @@ func (s *Shell) Funcs() template.FuncMap {
 		"mbit": Mbit, "spark": Spark, "tag": tagMark, "dur": Span,
 		"ago":     func(t time.Time) template.HTML { return agoMark(t, s.Now()) },
 		"clock":   func(t time.Time) template.HTML { return clockMark(t, s.Now()) },
+		"hour":    func(t time.Time) template.HTML { return hourMark(t) },
 		"version": func() string { return s.opts.Version },
 	}
 }
@@ -64,7 +66,7 @@ func Percent(share float64) string {
 }
 
 // meterWidth is the length of a meter's bar in CSS pixels.
-const meterWidth = 46
+const meterWidth = 42
 
 func meter(share, warn, crit float64) template.HTML {
 	class, text := "meter", "—"
@@ -81,8 +83,8 @@ func meter(share, warn, crit float64) template.HTML {
 		class += " warn"
 	}
 	return template.HTML(fmt.Sprintf(
-		`<span class="%s"><svg width="%d" height="4" aria-hidden="true"><rect class="track" width="%d" height="4" rx="2"/><rect class="fill" width="%.1f" height="4" rx="2"/></svg><b>%s</b></span>`,
-		class, meterWidth, meterWidth, share*meterWidth, text))
+		`<span class="%s"><svg width="%d" height="4" viewBox="0 0 %d 4" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="%d" height="4" rx="2"/><rect class="fill" width="%.1f" height="4" rx="2"/></svg><b>%s</b></span>`,
+		class, meterWidth, meterWidth, meterWidth, share*meterWidth, text))
 }
 
 // Bytes gives a number of bytes with three digits and a binary unit.
@@ -170,6 +172,10 @@ func clockMark(t, now time.Time) template.HTML {
 		form = "2 Jan"
 	}
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-clock>%s</time>`, t.UTC().Format(time.RFC3339), t.Format(form)))
+}
+
+func hourMark(t time.Time) template.HTML {
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-hour>%s</time>`, t.UTC().Format(time.RFC3339), t.Format("15:04")))
 }
 
 // Span gives a duration in one unit, as people say it: "1 s", "4 min", "3 h", "58 d". time.js says the same.

@@ -42,3 +42,33 @@ func GivenCSRF(w http.ResponseWriter, r *http.Request) string {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	return r.PostFormValue(CSRFField)
 }
+
+// SessionCookie is the name of the cookie that bears a session; the REST API reads the same one.
+const SessionCookie = "muster_session"
+
+// SetSession hands the browser a session. Lax, not strict: a link to a page from elsewhere is to open it.
+func SetSession(w http.ResponseWriter, r *http.Request, value string) {
+	const life = 400 * 24 * 3600 // the most browsers keep; the session itself ends earlier, on the server
+	http.SetCookie(w, &http.Cookie{
+		Name: SessionCookie, Value: value, Path: "/", MaxAge: life,
+		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// EndSession takes the session away from the browser.
+func EndSession(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{Name: SessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode})
+}
+
+// LocalPath gives the address when it leads to a page of this server, and "/" otherwise: nobody is to be led astray by a link.
+func LocalPath(to string) string {
+	if len(to) == 0 || to[0] != '/' || len(to) > 1 && (to[1] == '/' || to[1] == '\\') {
+		return "/"
+	}
+	for i := range len(to) {
+		if to[i] < ' ' || to[i] == '\\' {
+			return "/"
+		}
+	}
+	return to
+}

@@ -1,7 +1,7 @@
 // Writes new values into the cells of a row, without moving anything.
 import { serverNow } from "../../shell/assets/time.js";
 
-const width = 46, sparkWidth = 72, sparkHeight = 18, points = 30;
+const width = 42, sparkWidth = 72, sparkHeight = 18, points = 30;
 
 /** @param {Element} tr @param {string} cell @param {number | null | undefined} percent -1 is not known, null and undefined as before */
 function meter(tr, cell, percent) {

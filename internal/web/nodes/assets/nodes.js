@@ -84,7 +84,6 @@ const handlers = {
     fresh();
   },
   counts: () => head(),
-  bye: () => follow(0),
 };
 
 async function fresh() {

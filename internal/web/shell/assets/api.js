@@ -16,7 +16,7 @@ export function csrf() {
 
 /** @param {Response} res */
 async function check(res) {
-  if (res.redirected && new URL(res.url).pathname === "/login") {
+  if (res.status === 401 || res.redirected && new URL(res.url).pathname === "/login") {
     location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
     throw new Problem(401, "You were signed out.");
   }

@@ -40,6 +40,8 @@ export function live(url, handlers) {
       timer = window.setTimeout(open, pause + Math.random() * pause);
       pause = Math.min(pause * 2, 15000);
     };
+    // The server ends a stream now and then, to look at the session again: that is no trouble to be shown.
+    es.addEventListener("bye", open);
     for (const name of Object.keys(handlers)) {
       es.addEventListener(name, (ev) => handlers[name](JSON.parse(/** @type {MessageEvent} */ (ev).data)));
     }

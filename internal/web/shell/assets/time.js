@@ -39,7 +39,7 @@ export function serverNow() {
 }
 
 /**
- * Writes every <time data-ago> and <time data-clock> below root afresh.
+ * Writes every <time data-ago>, <time data-clock> and <time data-hour> below root afresh.
  * @param {ParentNode} root
  */
 export function tick(root = document) {
@@ -51,6 +51,10 @@ export function tick(root = document) {
   for (const el of /** @type {NodeListOf<HTMLTimeElement>} */ (root.querySelectorAll("time[data-clock]"))) {
     const at = new Date(el.dateTime);
     const text = now - at.getTime() > 18 * 3600e3 ? dayForm.format(at) : clockForm.format(at);
+    if (el.textContent !== text) el.textContent = text;
+  }
+  for (const el of /** @type {NodeListOf<HTMLTimeElement>} */ (root.querySelectorAll("time[data-hour]"))) {
+    const text = clockForm.format(new Date(el.dateTime));
     if (el.textContent !== text) el.textContent = text;
   }
 }

@@ -1,0 +1,256 @@
+package overview
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster"
+	"muster/internal/inventory"
+	"muster/internal/web/shell"
+)
+
+// body is what overview.html is filled with.
+type body struct {
+	Say      string // the sentence
+	Well     bool
+	Sub      string // what it rests on
+	Started  time.Time
+	Troubles []Trouble
+	Silent   []inventory.Row // the worst few
+	More     int             // silent nodes that are not listed
+	Groups   []group
+	Figures  []figure
+	Events   []muster.Event
+	First    *first // set instead of groups while there is one node at most
+	AskPass  bool
+	CSRF     string
+	Reach    string
+}
+
+// Kind tells the two views apart: a change from one to the other takes a new page.
+func (b *body) Kind() string {
+	if b.First != nil {
+		return "first"
+	}
+	return "fleet"
+}
+
+// group is a block of cells, one for each node.
+type group struct {
+	Title string
+	Href  string
+	Count int
+	Cells []cell
+	Rest  int // nodes that are not drawn
+}
+
+type cell struct {
+	ID    string
+	Title string
+	Class string
+}
+
+type figure struct {
+	Value string
+	Words string
+}
+
+const (
+	silentShown = 8
+	cellsShown  = 600 // in one group
+	groupsShown = 12
+	eventsShown = 12
+)
+
+func (p *Page) body(ctx context.Context) (*body, error) {
+	v := shell.Identity(ctx)
+	rows, _ := p.opts.Board.List(v.Account, inventory.ListOptions{Sort: inventory.SortState})
+	totals := p.opts.Board.Totals(v.Account)
+	b := &body{Started: p.opts.Started, First: p.firstOf(ctx, v, rows), AskPass: v.User != "" && !v.HasPassword, CSRF: v.CSRF, Reach: p.opts.Reach}
+	if p.opts.Troubles != nil {
+		b.Troubles = p.opts.Troubles(ctx, v.Account)
+	}
+	for i := range rows {
+		if rows[i].Now.State != muster.Down {
+			break // the worst come first
+		}
+		if len(b.Silent) < silentShown {
+			b.Silent = append(b.Silent, rows[i])
+		} else {
+			b.More++
+		}
+	}
+	b.say(totals)
+	events, _, err := p.opts.Events(ctx, v.Account, "", eventsShown)
+	if err != nil {
+		return nil, fmt.Errorf("overview: changelog: %w", err)
+	}
+	b.Events = events
+	if b.First == nil {
+		b.Groups = groups(rows)
+		b.Figures = figures(rows, totals, p.opts.Shell.Now())
+	}
+	return b, nil
+}
+
+// say makes the sentence, and the one below it.
+func (b *body) say(t inventory.Totals) {
+	silent := t.States[muster.Down]
+	switch wrong := silent + len(b.Troubles); {
+	case wrong == 0:
+		b.Say, b.Well = "All is well.", true
+	case silent == 0 && wrong == 1:
+		b.Say = b.Troubles[0].Title + "."
+	case len(b.Troubles) == 0 && silent == 1:
+		b.Say = b.Silent[0].Node.Name + " is silent."
+	case len(b.Troubles) == 0:
+		b.Say = words(silent) + " nodes are silent."
+	default:
+		b.Say = words(wrong) + " things are wrong."
+	}
+	var parts []string
+	add := func(n int, text string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", group3(n), text))
+		}
+	}
+	if t.Nodes > 1 {
+		parts = append(parts, fmt.Sprintf("%s of %s nodes are up", group3(t.States[muster.Up]), group3(t.Nodes)))
+	}
+	add(t.States[muster.Stopped], "stopped on purpose")
+	add(t.States[muster.Pending], "not heard of yet")
+	add(t.States[muster.Unknown], "not heard of since the server started")
+	b.Sub = strings.Join(parts, ", ")
+	if b.Sub != "" {
+		b.Sub += "."
+	}
+}
+
+// words says a small number as a word that begins a sentence.
+func words(n int) string {
+	list := []string{"No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"}
+	if n < len(list) {
+		return list[n]
+	}
+	return group3(n)
+}
+
+// group3 writes a number with its thousands apart.
+func group3(n int) string {
+	s := strconv.Itoa(n)
+	for at := len(s) - 3; at > 0; at -= 3 {
+		s = s[:at] + "," + s[at:]
+	}
+	return s
+}
+
+// groups puts the nodes into blocks by provider; machines without one are the account's own.
+func groups(rows []inventory.Row) []group {
+	byTitle := map[string]*group{}
+	var order []*group
+	for i := range rows {
+		r := &rows[i]
+		title, query := r.Node.Facts["cloud.provider"], ""
+		if title != "" {
+			query = "?q=provider:" + title
+		} else {
+			title = "own"
+		}
+		g := byTitle[title]
+		if g == nil {
+			g = &group{Title: title, Href: "/nodes" + query}
+			byTitle[title] = g
+			order = append(order, g)
+		}
+		g.Count++
+		if len(g.Cells) == cellsShown {
+			g.Rest++
+			continue
+		}
+		g.Cells = append(g.Cells, cellOf(r))
+	}
+	slices.SortStableFunc(order, func(a, b *group) int {
+		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Title, b.Title))
+	})
+	out := make([]group, 0, len(order))
+	for _, g := range order[:min(len(order), groupsShown)] {
+		slices.SortFunc(g.Cells, func(a, b cell) int { return cmp.Compare(a.Title, b.Title) }) // a node keeps its place
+		out = append(out, *g)
+	}
+	return out
+}
+
+// cellOf draws a node: the fill is its CPU in ten steps, the outline its state.
+func cellOf(r *inventory.Row) cell {
+	c := cell{ID: r.Node.ID.String(), Class: "u", Title: r.Node.Name + " · " + string(r.Now.State)}
+	if r.Now.State == muster.Up && !math.IsNaN(r.Now.CPU) {
+		c.Class = "u" + strconv.Itoa(int(min(max(r.Now.CPU, 0)*10, 9)))
+		c.Title += " · CPU " + shell.Percent(r.Now.CPU)
+	}
+	if r.Now.State != muster.Up {
+		c.Class = string(r.Now.State)
+	}
+	return c
+}
+
+func figures(rows []inventory.Row, t inventory.Totals, now time.Time) []figure {
+	today, cores := 0, 0
+	for i := range rows {
+		if now.Sub(rows[i].Node.CreatedAt) < 24*time.Hour {
+			today++
+		}
+		if n, err := strconv.Atoi(rows[i].Node.Facts["host.cpu.count"]); err == nil {
+			cores += n
+		}
+	}
+	nodes, cpu := "nodes", "CPU in use, mean"
+	if today > 0 && today < t.Nodes {
+		nodes += ", +" + group3(today) + " today"
+	}
+	if cores > 0 {
+		cpu = "CPU in use of " + group3(cores) + " cores"
+	}
+	return []figure{
+		{group3(t.Nodes), nodes},
+		{shell.Percent(t.CPU), cpu},
+		{shell.Percent(t.Memory), "memory in use, mean"},
+		{rate(t.NetIn) + " · " + rate(t.NetOut), "network in · out"},
+	}
+}
+
+func rate(bytesPerSecond float64) string {
+	bits, unit := bytesPerSecond*8/1e6, " Mb/s"
+	if bits >= 1000 {
+		bits, unit = bits/1000, " Gb/s"
+	}
+	digits := 1
+	if bits >= 100 {
+		digits = 0
+	}
+	return strconv.FormatFloat(bits, 'f', digits, 64) + unit
+}
+
+// describe says what a machine is: "Debian 12, 8 cores, 32 GiB".
+func describe(facts map[string]string) string {
+	var parts []string
+	name := facts["os.name"]
+	if name == "" {
+		name = facts["os.type"]
+	}
+	if s := strings.TrimSpace(strings.TrimSuffix(name, " GNU/Linux") + " " + facts["os.version"]); s != "" {
+		parts = append(parts, s)
+	}
+	if n := facts["host.cpu.count"]; n != "" {
+		parts = append(parts, n+" cores")
+	}
+	if n, err := strconv.ParseFloat(facts["host.memory.size"], 64); err == nil && n > 0 {
+		parts = append(parts, shell.Bytes(n))
+	}
+	return strings.Join(parts, ", ")
+}

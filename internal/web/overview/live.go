@@ -1,0 +1,64 @@
+package overview
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"muster/internal/inventory"
+	"muster/internal/live"
+	"muster/internal/web/shell"
+)
+
+const (
+	lookEvery  = 2 * time.Second  // at the counts
+	freshEvery = 15 * time.Second // colours of the cells and means
+	streamLife = 5 * time.Minute
+)
+
+// changes is what changelog.html is filled with.
+type changes struct {
+	Days []day
+	Next string
+	Top  bool
+}
+
+// live sends "change" when the page should be asked for again: a node's state or the changelog is another, or time passed.
+func (p *Page) live(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	account := shell.Identity(ctx).Account
+	out, err := shell.OpenStream(w)
+	if err != nil {
+		return
+	}
+	sub := p.opts.Hub.Subscribe(account, live.Want{Topics: []string{live.TopicEvents}})
+	defer sub.Close()
+	counts := p.counts(r)
+	end, sent := time.Now().Add(streamLife), time.Now()
+	err = out.Send("hello", []byte("{}"))
+	for err == nil && time.Now().Before(end) {
+		wait, cancel := context.WithTimeout(ctx, lookEvery)
+		_, nextErr := sub.Next(wait)
+		cancel()
+		if ctx.Err() != nil || nextErr != nil && !errors.Is(nextErr, context.DeadlineExceeded) {
+			return
+		}
+		next := p.counts(r)
+		if nextErr == nil || next != counts || time.Since(sent) >= freshEvery {
+			counts, sent = next, time.Now()
+			err = out.Send("change", []byte("{}"))
+		}
+	}
+	if err == nil {
+		out.Send("bye", []byte("{}"))
+	}
+}
+
+func (p *Page) counts(r *http.Request) string {
+	b, _ := json.Marshal(p.opts.Board.Counts(shell.Identity(r.Context()).Account)) // sorted by key
+	return string(b)
+}
+
+var _ Board = (*inventory.Inventory)(nil)
