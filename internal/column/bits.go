@@ -57,12 +57,16 @@ type bitReader struct {
 
 // fill makes at least 56 bits ready.
 func (r *bitReader) fill() {
-	if len(r.b) >= 8 {
-		r.acc |= binary.BigEndian.Uint64(r.b[len(r.b)-8:]) << r.n
-		r.b = r.b[:len(r.b)-int((63-r.n)>>3)]
+	if last := len(r.b); last >= 8 {
+		r.acc |= binary.BigEndian.Uint64(r.b[last-8:]) << (r.n & 63)
+		r.b = r.b[:last-int((63-r.n)>>3)]
 		r.n |= 56
 		return
 	}
+	r.fillSlowly()
+}
+
+func (r *bitReader) fillSlowly() {
 	for r.n < 56 {
 		if last := len(r.b) - 1; last >= 0 {
 			r.acc |= uint64(r.b[last]) << r.n

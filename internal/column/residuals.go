@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Rice coding's quotient is written in ones up to riceMost; more of them mean that the length (6 bits,
@@ -200,24 +201,40 @@ func writeRice(w *bitWriter, residuals []int64, tail byte) {
 // rice appends count residuals that writeRice wrote.
 func (r *bitReader) rice(dst []int64, tail byte, count int) []int64 {
 	k := uint(tail & (ricePlus - 1))
-	signed := tail&ricePlus == 0
-	for range count {
-		if r.n < 32 {
+	at := len(dst)
+	dst = slices.Grow(dst, count)[:at+count]
+	list := dst[at:]
+	need := min(riceMost+k, 56) // what an ordinary number takes at most
+	mask := uint64(1)<<k - 1
+	for i := range list {
+		if r.n < need {
 			r.fill()
 		}
-		var u uint64
-		if q := uint(bits.TrailingZeros64(^r.acc)); q < riceMost {
-			r.acc >>= q + 1
-			r.n -= q + 1
-			u = uint64(q)<<k | r.take64(k)
-		} else {
-			r.take(riceMost)
-			u = r.take64(uint(r.take(6)) + 1)
+		q := uint(bits.TrailingZeros64(^r.acc))
+		if q >= riceMost || k > 36 {
+			list[i] = int64(r.longRice(k))
+			continue
 		}
-		if signed {
-			u = uint64(unzigzag(u))
+		list[i] = int64(uint64(q)<<(k&63) | r.acc>>((q+1)&63)&mask)
+		r.acc >>= (q + 1 + k) & 63
+		r.n -= q + 1 + k
+	}
+	if tail&ricePlus == 0 {
+		for i, v := range list {
+			list[i] = unzigzag(uint64(v))
 		}
-		dst = append(dst, int64(u))
 	}
 	return dst
+}
+
+// longRice reads a number that is far above the others, or that has many low bits.
+func (r *bitReader) longRice(k uint) uint64 {
+	q := uint(0)
+	for q < riceMost && r.take(1) == 1 {
+		q++
+	}
+	if q == riceMost {
+		return r.take64(uint(r.take(6)) + 1)
+	}
+	return uint64(q)<<k | r.take64(k)
 }

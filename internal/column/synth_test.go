@@ -113,7 +113,7 @@ func hostValue(rng *rand.Rand, m *muster.Metric, state *float64, load, seconds f
 	return math.Round(200 + load*noise*20)
 }
 
-// fataler is what testing and rapid have in common.
+// fataler is what tests, benchmarks, fuzz targets and rapid have in common.
 type fataler interface {
 	Helper()
 	Fatalf(string, ...any)
