@@ -44,7 +44,7 @@ func (a *API) accountObject(acct *muster.Account) *object[api.Account] {
 }
 
 type editAccountInput struct {
-	matchInput
+	MatchInput
 	RawBody []byte
 	Body    api.AccountEdit `contentType:"application/merge-patch+json"`
 }

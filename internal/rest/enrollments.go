@@ -24,7 +24,7 @@ func (a *API) enrollmentRoutes() {
 		summary: "Take an enrollment back", about: "Machines that joined by it stay."}, a.deleteEnrollment)
 }
 
-func (a *API) listEnrollments(ctx context.Context, in *pageInput) (*page[api.Enrollment], error) {
+func (a *API) listEnrollments(ctx context.Context, in *PageInput) (*page[api.Enrollment], error) {
 	all, err := a.o.Nodes.Enrollments(ctx, who(ctx).Account)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func toEnrollment(e *muster.Enrollment) api.Enrollment {
 }
 
 type createEnrollmentInput struct {
-	baseURL
+	BaseURL
 	Body api.EnrollmentNew
 }
 

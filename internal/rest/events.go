@@ -13,7 +13,7 @@ func (a *API) eventRoutes() {
 		summary: "List the changelog", about: "Who or what changed what, and when; the newest first."}, a.listEvents)
 }
 
-func (a *API) listEvents(ctx context.Context, in *pageInput) (*page[api.Event], error) {
+func (a *API) listEvents(ctx context.Context, in *PageInput) (*page[api.Event], error) {
 	events, next, err := a.o.Store.Events(ctx, who(ctx).Account, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, err

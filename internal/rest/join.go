@@ -54,11 +54,11 @@ var (
 
 func plainURL(s string) bool { return len(s) <= 300 && plainHost.MatchString(s) }
 
-// baseURL finds the server's address as the caller sees it.
-type baseURL struct{ url string }
+// BaseURL finds the server's address as the caller sees it.
+type BaseURL struct{ url string }
 
 // Resolve reads it from the request.
-func (b *baseURL) Resolve(ctx huma.Context) []error {
+func (b *BaseURL) Resolve(ctx huma.Context) []error {
 	b.url = addressOf(ctx.Host(), ctx.TLS() != nil || ctx.Header("X-Forwarded-Proto") == "https")
 	if b.url == "" {
 		return []error{&huma.ErrorDetail{Location: "header.Host", Message: "is not a server's address"}}
@@ -67,7 +67,7 @@ func (b *baseURL) Resolve(ctx huma.Context) []error {
 }
 
 // of gives the address: the configured one when there is one.
-func (b *baseURL) of(a *API) string {
+func (b *BaseURL) of(a *API) string {
 	if a.o.PublicURL != "" {
 		return a.o.PublicURL
 	}

@@ -27,8 +27,8 @@ func (a *API) metricRoutes() {
 }
 
 type listMetricsInput struct {
-	nodePath
-	pageInput
+	NodePath
+	PageInput
 }
 
 func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*page[api.MetricNow], error) {
@@ -51,7 +51,7 @@ func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*page[api.
 		keys[sorted[i]] = all[i].Metric.Key() + "\x00\x00" + all[i].Source
 	}
 	slices.SortFunc(sorted, func(x, y *series.MetricNow) int { return cmp.Compare(keys[x], keys[y]) })
-	return paged(sorted, in.pageInput, func(m *series.MetricNow) string { return keys[m] }, toMetric)
+	return paged(sorted, in.PageInput, func(m *series.MetricNow) string { return keys[m] }, toMetric)
 }
 
 func toMetric(m *series.MetricNow) api.MetricNow {
@@ -98,7 +98,7 @@ func (a *API) seriesQuery(ctx context.Context, in *seriesInput) (q series.Query,
 	}
 	for _, list := range in.Node {
 		for text := range strings.SplitSeq(list, ",") {
-			id, err := nodePath{ID: text}.node()
+			id, err := NodePath{ID: text}.node()
 			if err == nil {
 				_, err = a.o.Nodes.Get(q.Account, id)
 			}

@@ -29,7 +29,7 @@ func (a *API) nodeRoutes() {
 }
 
 type listNodesInput struct {
-	pageInput
+	PageInput
 	Query string `query:"query" maxLength:"2000" doc:"The node query language: tag:web and not state:down cpu>80."`
 	Name  string `query:"name" maxLength:"253" doc:"Only the node of exactly this name."`
 	Sort  string `query:"sort" maxLength:"20" doc:"name, state, cpu, memory, disk, load, net or seen; with - before it the other way round."`
@@ -83,12 +83,12 @@ func (a *API) oneNode(account muster.AccountID, name string) (*listOf, error) {
 
 const jsonType = "application/json"
 
-// nodePath names one node. What is no node's id names nothing, so it is not found rather than invalid.
-type nodePath struct {
+// NodePath names one node. What is no node's id names nothing, so it is not found rather than invalid.
+type NodePath struct {
 	ID string `path:"id" maxLength:"64" doc:"The node's id."`
 }
 
-func (p nodePath) node() (muster.NodeID, error) {
+func (p NodePath) node() (muster.NodeID, error) {
 	id, err := muster.ParseNodeID(p.ID)
 	if err != nil {
 		return id, fmt.Errorf("rest: node: %w", muster.ErrNotFound)
@@ -96,7 +96,7 @@ func (p nodePath) node() (muster.NodeID, error) {
 	return id, nil
 }
 
-func (a *API) getNode(ctx context.Context, in *nodePath) (*object[api.Node], error) {
+func (a *API) getNode(ctx context.Context, in *NodePath) (*object[api.Node], error) {
 	id, err := in.node()
 	if err != nil {
 		return nil, err
@@ -114,8 +114,8 @@ func nodeObject(row inventory.Row) *object[api.Node] {
 }
 
 type editNodeInput struct {
-	nodePath
-	matchInput
+	NodePath
+	MatchInput
 	RawBody []byte
 	Body    api.NodeEdit `contentType:"application/merge-patch+json"`
 }
@@ -154,8 +154,8 @@ func (a *API) whichConflict(edit inventory.Edit, err error) error {
 }
 
 type deleteNodeInput struct {
-	nodePath
-	matchInput
+	NodePath
+	MatchInput
 }
 
 func (a *API) deleteNode(ctx context.Context, in *deleteNodeInput) (*struct{}, error) {

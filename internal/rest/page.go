@@ -9,7 +9,7 @@ import (
 
 // paged gives the part of a sorted list that the caller asked for. The cursor is the key of the last
 // item given, so that a page goes on rightly though items came or went meanwhile.
-func paged[T, Out any](all []T, in pageInput, key func(T) string, shape func(T) Out) (*page[Out], error) {
+func paged[T, Out any](all []T, in PageInput, key func(T) string, shape func(T) Out) (*page[Out], error) {
 	from := 0
 	if in.Cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(in.Cursor)

@@ -111,21 +111,21 @@ type page[T any] struct {
 	Body api.List[T]
 }
 
-// pageInput chooses a page of a list.
-type pageInput struct {
+// PageInput chooses a page of a list.
+type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many items at most."`
 	Cursor string `query:"cursor" maxLength:"1000" doc:"The next of the page before."`
 }
 
 func etag(rev uint64) string { return strconv.Quote(strconv.FormatUint(rev, 10)) }
 
-// matchInput is the condition of a change.
-type matchInput struct {
+// MatchInput is the condition of a change. Like the other parts of inputs it is exported for the framework, which reads exported fields only.
+type MatchInput struct {
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"The rev in quotes: the change fails with 412 when the object has another one by now."`
 }
 
 // rev reads the condition: 0 when there is none.
-func (m matchInput) rev() (uint64, error) {
+func (m MatchInput) rev() (uint64, error) {
 	s := strings.TrimSpace(m.IfMatch)
 	if s == "" || s == "*" {
 		return 0, nil

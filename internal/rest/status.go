@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"muster/api"
 )
 
@@ -16,6 +18,8 @@ func (a *API) statusRoutes() {
 		summary: "Say that the process lives"}, a.health)
 	handle(a, route{id: "ready", method: http.MethodGet, path: api.PathReady, tag: "Server",
 		summary: "Say whether the server's parts answer", about: "503, with the same body, when one of them does not."}, a.ready)
+	answers := a.huma.OpenAPI().Paths[api.PathReady].Get.Responses
+	answers["503"] = &huma.Response{Description: "A part does not answer.", Content: answers["200"].Content}
 	a.mux.HandleFunc("GET "+api.PathMetrics, a.prometheus)
 }
 

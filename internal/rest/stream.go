@@ -53,7 +53,7 @@ func (a *API) stream(ctx context.Context, in *streamInput) (*huma.StreamResponse
 	}
 	for _, list := range in.Node {
 		for text := range strings.SplitSeq(list, ",") {
-			id, err := nodePath{ID: text}.node()
+			id, err := NodePath{ID: text}.node()
 			if err == nil {
 				_, err = a.o.Nodes.Get(c.Account, id)
 			}

@@ -22,7 +22,7 @@ func (a *API) tokenRoutes() {
 		summary: "Revoke an API token"}, a.deleteToken)
 }
 
-func (a *API) listTokens(ctx context.Context, in *pageInput) (*page[api.Token], error) {
+func (a *API) listTokens(ctx context.Context, in *PageInput) (*page[api.Token], error) {
 	all, err := a.o.Store.Tokens(ctx, who(ctx).Account)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func (a *API) userRoutes() {
 		summary: "Remove a user"}, a.deleteUser)
 }
 
-func (a *API) listUsers(ctx context.Context, in *pageInput) (*page[api.User], error) {
+func (a *API) listUsers(ctx context.Context, in *PageInput) (*page[api.User], error) {
 	all, err := a.o.Store.Users(ctx, who(ctx).Account)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func toUser(u *muster.User) api.User {
 }
 
 type createUserInput struct {
-	baseURL
+	BaseURL
 	Body api.UserNew
 }
 
@@ -79,11 +79,11 @@ func checkUserName(name string) error {
 	return nil
 }
 
-type userPath struct {
+type UserPath struct {
 	ID string `path:"id" maxLength:"64" doc:"The user's id."`
 }
 
-func (a *API) getUser(ctx context.Context, in *userPath) (*object[api.User], error) {
+func (a *API) getUser(ctx context.Context, in *UserPath) (*object[api.User], error) {
 	u, err := a.o.Store.User(ctx, who(ctx).Account, muster.UserID(in.ID))
 	if err != nil {
 		return nil, missing(err)
@@ -93,8 +93,8 @@ func (a *API) getUser(ctx context.Context, in *userPath) (*object[api.User], err
 }
 
 type editUserInput struct {
-	userPath
-	matchInput
+	UserPath
+	MatchInput
 	RawBody []byte
 	Body    api.UserEdit `contentType:"application/merge-patch+json"`
 }
@@ -136,8 +136,8 @@ func (a *API) editUser(ctx context.Context, in *editUserInput) (*object[api.User
 }
 
 type deleteUserInput struct {
-	userPath
-	matchInput
+	UserPath
+	MatchInput
 }
 
 func (a *API) deleteUser(ctx context.Context, in *deleteUserInput) (*struct{}, error) {
