@@ -5,9 +5,18 @@ package series
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster"
+	"muster/internal/column"
+	"muster/internal/points"
 )
 
 // Query asks for the series of one metric.
@@ -21,8 +30,8 @@ type Query struct {
 	Points  int           // at most so many points a series; 300 when zero
 	MinStep time.Duration // the step is never finer; 0 leaves it to the data
 	// Fn says what the middle number of a point is: "avg" (the default), "min", "max", "sum", "last",
-	// "count". Counters come as per-second rates whatever Fn is ("rate" says so openly, and is refused
-	// for gauges), unless it is "raw", which gives the counter itself.
+	// "count". Counters come as per-second rates ("rate" says so openly, and is refused for gauges),
+	// except that "sum" is the growth within the step and "raw" the counter itself.
 	Fn string
 }
 
@@ -44,70 +53,234 @@ type Line struct {
 }
 
 // Point is one step of a series. T is its beginning in Unix ms, a multiple of the step.
-type Point struct {
-	T             int64
-	Min, Avg, Max float64
-}
-
-// MetricNow is one series of a node and its newest value.
-type MetricNow struct {
-	Metric muster.Metric
-	Source string
-	At     int64   // Unix ms of the newest value; 0 when none is known
-	Value  float64 // the counter itself for counters; NaN when none is known
-}
-
-// Stats tells how the DB is.
-type Stats struct {
-	Nodes          int           // nodes with a head in memory
-	HeadBytes      int64         // what the heads occupy, by count of their buffers
-	OpenBlocks     int           // windows not sealed yet
-	Frames         uint64        // stored since the start
-	Samples        uint64        // stored since the start
-	Duplicates     uint64        // frames dropped because they were known
-	Segments       uint64        // written since the start
-	Corrupt        uint64        // segments and blocks that could not be read
-	SealLag        time.Duration // by how much the oldest block that should be sealed is late
-	Dirty          int           // hours of shards that wait for a rebuild
-	Waiting        int           // frames that wait for their segment
-	Recovering     int           // shards whose heads are not complete yet
-	StoreBytes     int64         // what the engine occupies; 0 when it can't tell
-	BytesPerSample float64       // of the blocks sealed since the start; 0 while there are none
-}
+type Point = points.Point
 
 // DB is the time-series engine of one process. It is safe for concurrent use.
-type DB struct{}
+type DB struct {
+	engine  Engine
+	o       Options
+	codec   column.Codec
+	schemas schemas
+	shards  []*shard
+	journal *journal
+	tell    telling
 
-// Open makes a DB over an engine and returns at once: frames are taken immediately, queries wait for
-// the heads to be read back from the log. The engine stays the caller's to close, after Close.
-func Open(ctx context.Context, engine Engine, o Options) (*DB, error) { panic("being written") }
+	gateway  uint64        // names this process's segments
+	segmentN atomic.Uint64 // counts them
+	newest   atomic.Int64  // the latest minute of receipt that was given out
+	builders *pool[*column.SegmentBuilder]
+	buffers  *pool[*[]byte]
 
-// Append stores frames and returns when all are durable. Frames must not be changed afterwards. The
-// error wraps muster.ErrInvalid (a frame that can never be stored), or muster.ErrUnavailable (the
-// outcome is unknown: send them again, doubles are dropped).
-func (db *DB) Append(ctx context.Context, frames []*muster.Frame) error { panic("being written") }
-
-// Run seals, publishes, rolls up, rebuilds and expires until ctx ends.
-func (db *DB) Run(ctx context.Context) error { panic("being written") }
-
-// Query answers from heads, blocks and tiles as if they were one. The error wraps muster.ErrInvalid, muster.ErrLimited, or muster.ErrUnavailable.
-func (db *DB) Query(ctx context.Context, q Query) (*Answer, error) { panic("being written") }
-
-// Metrics lists the series of a node with their newest values, ordered by name and attributes.
-func (db *DB) Metrics(ctx context.Context, account muster.AccountID, node muster.NodeID) ([]MetricNow, error) {
-	panic("being written")
+	opened time.Time
+	life   context.Context // ends with Close
+	end    context.CancelFunc
+	work   sync.WaitGroup
+	prices prices
 }
 
-// Classes lists the classes of retention with what they cost here.
-func (db *DB) Classes() []Class { panic("being written") }
+// Open makes a DB over an engine and returns at once: frames are taken immediately, queries wait for
+// the heads to be read back from the log. The engine stays the caller's to close, after Close. The
+// error wraps muster.ErrInvalid (options) or what the engine says.
+func Open(ctx context.Context, engine Engine, o Options) (*DB, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	db := &DB{engine: engine, o: o, opened: o.Now(), schemas: schemas{engine: engine, known: map[muster.SchemaID]*muster.Schema{}}}
+	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))
+	db.builders = newPool(db.codec.NewSegmentBuilder)
+	db.buffers = newPool(func() *[]byte { return new([]byte) })
+	var random [8]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("%w: series: open: %w", muster.ErrUnavailable, err)
+	}
+	db.gateway = binary.BigEndian.Uint64(random[:])
+	for id := range o.Shards {
+		s := newShard(db, id)
+		// A clock that was set back must not give out minutes that count as covered.
+		covered, err := engine.GetCovered(ctx, id)
+		if err != nil && !errors.Is(err, muster.ErrNotFound) {
+			return nil, fmt.Errorf("series: open: %w", err)
+		}
+		s.covered = covered.Minute
+		db.newest.Store(max(db.newest.Load(), int64(covered.Minute)+1))
+		db.shards = append(db.shards, s)
+	}
+	db.journal = newJournal(o.Shards, db.writeSegment)
+	db.tell = newTelling(db, o.Telemetry)
+	db.work.Go(func() {
+		db.readIndex(db.life)
+		db.takeShards(db.life)
+		if db.life.Err() == nil {
+			o.Logger.Info("heads are complete", "took", o.Now().Sub(db.opened).Round(time.Millisecond))
+		}
+	})
+	return db, nil
+}
 
-// Stats tells how the DB is.
-func (db *DB) Stats() Stats { panic("being written") }
+// minute gives the minute of receipt for now. It never goes back.
+func (db *DB) minute() Minute {
+	now := floorTo(db.o.Now().UnixMilli(), minuteMs) / minuteMs
+	for {
+		newest := db.newest.Load()
+		if now <= newest {
+			return Minute(newest)
+		}
+		if db.newest.CompareAndSwap(newest, now) {
+			return Minute(now)
+		}
+	}
+}
+
+func (db *DB) shardFor(account muster.AccountID, node muster.NodeID) *shard {
+	return db.shards[shardOf(account, node, db.o.Spread(account), len(db.shards))]
+}
+
+// shardsOf lists the shards that an account's nodes may be in.
+func (db *DB) shardsOf(account muster.AccountID) []*shard {
+	n := len(db.shards)
+	spread := db.o.Spread(account)
+	if spread <= 0 || spread >= n {
+		return db.shards
+	}
+	first := int(hash(account) % uint64(n))
+	out := make([]*shard, 0, spread)
+	for i := range spread {
+		out = append(out, db.shards[(first+i)%n])
+	}
+	return out
+}
+
+func (db *DB) class(account muster.AccountID) Class {
+	name := db.o.Class(account)
+	for _, c := range db.o.Classes {
+		if c.Name == name {
+			return c
+		}
+	}
+	return db.o.Classes[0]
+}
+
+func (db *DB) className(account muster.AccountID) string { return db.class(account).Name }
+
+// Append stores frames and returns when all are durable. Frames must not be changed afterwards. The
+// error wraps muster.ErrInvalid (a frame that can never be stored; none was), or muster.ErrUnavailable
+// (the outcome is unknown, or the disk is full: send them again, doubles are dropped).
+func (db *DB) Append(ctx context.Context, frames []*muster.Frame) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	if err := db.o.MayWrite(); err != nil {
+		db.tell.refused.Add(len(frames))
+		return fmt.Errorf("series: append: %w", err)
+	}
+	for _, f := range frames {
+		if err := checkFrame(f); err != nil {
+			return err
+		}
+	}
+	begun := time.Now()
+	batches, err := db.enqueue(ctx, frames)
+	if err != nil {
+		return err
+	}
+	if err := wait(ctx, batches); err != nil {
+		return err
+	}
+	db.tell.appendSeconds.Update(time.Since(begun).Seconds())
+	return nil
+}
+
+// checkFrame refuses what the forms of storage can't hold.
+func checkFrame(f *muster.Frame) error {
+	switch {
+	case f == nil || f.Schema == nil || len(f.Values) != len(f.Schema.Metrics):
+		return fmt.Errorf("%w: series: append: a frame does not fit its schema", muster.ErrInvalid)
+	case f.Account.IsZero() || f.Node.IsZero():
+		return fmt.Errorf("%w: series: append: a frame names no account or no node", muster.ErrInvalid)
+	case f.Source == "" || len(f.Source) > muster.MaxSource:
+		return fmt.Errorf("%w: series: append: a frame's source must be 1 to %d bytes", muster.ErrInvalid, muster.MaxSource)
+	case f.At <= 0 || f.At >= 1<<45:
+		return fmt.Errorf("%w: series: append: a frame's time %d is not a time in ms", muster.ErrInvalid, f.At)
+	}
+	return nil
+}
+
+// enqueue sorts the frames by shard and puts them in line.
+func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, error) {
+	groups := db.byShard(frames)
+	for s, group := range groups {
+		var known *muster.Schema
+		for _, f := range group {
+			if f.Schema == known {
+				continue
+			}
+			if _, err := db.schemas.ensure(ctx, f.Schema); err != nil {
+				return nil, err
+			}
+			known = f.Schema
+		}
+		if err := s.introduce(ctx, group); err != nil {
+			return nil, err
+		}
+	}
+	var batches []*batch
+	for s, group := range groups {
+		mine, err := db.journal.add(s.id, group)
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, mine...)
+	}
+	return batches, nil
+}
+
+// byShard groups frames by shard; nearly always all are of one node.
+func (db *DB) byShard(frames []*muster.Frame) map[*shard][]*muster.Frame {
+	first := frames[0]
+	if !slices.ContainsFunc(frames, func(f *muster.Frame) bool { return f.Node != first.Node || f.Account != first.Account }) {
+		return map[*shard][]*muster.Frame{db.shardFor(first.Account, first.Node): frames}
+	}
+	groups := map[*shard][]*muster.Frame{}
+	for _, f := range frames {
+		s := db.shardFor(f.Account, f.Node)
+		groups[s] = append(groups[s], f)
+	}
+	return groups
+}
 
 // ForgetNode drops a node's head and its place in the memory of schemas; its data ends with its class.
 func (db *DB) ForgetNode(ctx context.Context, account muster.AccountID, node muster.NodeID) error {
-	panic("being written")
+	s := db.shardFor(account, node)
+	if err := s.await(ctx); err != nil {
+		return err
+	}
+	k := nodeKey{account, node}
+	s.mu.Lock()
+	var rows []NodeSchema
+	if n := s.nodes[k]; n != nil {
+		for _, src := range n.sources {
+			for _, sc := range src.schemas {
+				rows = append(rows, NodeSchema{s.id, account, node, src.name, sc.id, sc.first, sc.last, true})
+			}
+		}
+	}
+	delete(s.nodes, k)
+	s.mu.Unlock()
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := db.engine.PutNodeSchemas(ctx, rows); err != nil {
+		return fmt.Errorf("series: forget node: %w", err)
+	}
+	return nil
 }
 
-// Close waits for what is under way; frames not yet durable fail with muster.ErrUnavailable.
-func (db *DB) Close() error { panic("being written") }
+// Close waits for what is under way, and ends the reading of the log. Frames that are not durable when
+// the engine stops answering fail with muster.ErrUnavailable.
+func (db *DB) Close() error {
+	db.journal.close()
+	db.end()
+	db.work.Wait()
+	return nil
+}

@@ -50,10 +50,10 @@ type Engine interface {
 	// ScanDirty calls each for the shard's marks that arrived at the given minute or later (earlier ones may come too).
 	ScanDirty(ctx context.Context, shard int, from Minute, each func(Dirty) error) error
 
-	// PutBuilt says that the tiles of the shard's hour hold everything the log got through the given minute.
+	// PutBuilt says that the shard's tiles of one span hold everything the log got through the given minute.
 	PutBuilt(ctx context.Context, b Built) error
-	// ScanBuilt calls each for the shard's hours from the given one on, ascending.
-	ScanBuilt(ctx context.Context, shard int, from Hour, each func(Built) error) error
+	// ScanBuilt calls each for the shard's tiles of one resolution from the given hour on, ascending.
+	ScanBuilt(ctx context.Context, shard int, res Resolution, from Hour, each func(Built) error) error
 
 	// PutCovered says that blocks hold, or dirty marks name, all that the shard's log got through the given minute.
 	PutCovered(ctx context.Context, c Covered) error
@@ -157,8 +157,8 @@ type TileKey struct {
 	Metric  string
 	Shard   int
 	Start   int64 // Unix ms of the beginning
-	Tile    int   // which part of the shard's nodes
-	Gen     Gen   // Frames holds the minute of the log it was built through, less a constant: it only grows
+	Tile    int   // which part of the shard's nodes: 65536 * bits + the first bits of the nodes' hash
+	Gen     Gen   // Frames holds the minute of the log it was built through
 }
 
 // Tile is a tile as stored.
@@ -184,10 +184,11 @@ type Dirty struct {
 	Arrival Minute // of the segment that holds them
 }
 
-// Built says through which minute of the log an hour's tiles are complete.
+// Built says through which minute of the log a shard's tiles of one span are complete.
 type Built struct {
 	Shard   int
-	Hour    Hour
+	Res     Resolution
+	Hour    Hour // at which the tiles begin
 	Through Minute
 }
 

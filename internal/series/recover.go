@@ -1,0 +1,325 @@
+package series
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"muster"
+	"muster/internal/column"
+)
+
+// recoverers is how many shards are read back at once.
+const recoverers = 4
+
+// takeShards reads back the heads of the shards that this server owns and does not hold yet, and lets
+// go of those it has lost. It returns when all are complete or ctx ends.
+func (db *DB) takeShards(ctx context.Context) {
+	var mine []*shard
+	for _, s := range db.shards {
+		epoch, owned := db.o.Owns(s.id)
+		if s.claim(epoch, owned) {
+			mine = append(mine, s)
+		}
+	}
+	var group sync.WaitGroup
+	next := make(chan *shard)
+	for range min(recoverers, len(mine)) {
+		group.Go(func() {
+			for s := range next {
+				s.take(ctx)
+			}
+		})
+	}
+	for _, s := range mine {
+		next <- s
+	}
+	close(next)
+	group.Wait()
+}
+
+// claim moves the shard to the stage its owner is at; true when its heads are to be read now.
+func (s *shard) claim(epoch uint64, owned bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case owned && s.stage == foreign:
+		s.stage, s.epoch = reading, epoch
+		return true
+	case owned:
+		s.epoch = epoch
+	case s.stage == complete:
+		s.stage, s.ready = foreign, make(chan struct{})
+		for _, n := range s.nodes {
+			for _, src := range n.sources {
+				src.windows, src.recent, src.last, src.newest = nil, nil, nil, 0
+			}
+		}
+		clear(s.dirty)
+	}
+	return false
+}
+
+// take reads the shard's heads back, again and again until it succeeds or ctx ends.
+func (s *shard) take(ctx context.Context) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := s.readBack(ctx)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.db.o.Logger.Error("the heads of a shard could not be read, trying again", "shard", s.id, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// index reads which nodes the shard has.
+func (s *shard) index(ctx context.Context) error {
+	return s.db.engine.ScanNodeSchemas(ctx, s.id, func(row NodeSchema) error {
+		if row.Forgotten {
+			return nil
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sourceOf(nodeKey{row.Account, row.Node}, row.Source).see(row, true)
+		return nil
+	})
+}
+
+func (s *shard) readBack(ctx context.Context) error {
+	select {
+	case <-s.indexed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	covered, err := s.db.engine.GetCovered(ctx, s.id)
+	if err != nil && !errors.Is(err, muster.ErrNotFound) {
+		return fmt.Errorf("series: read how far the log is covered: %w", err)
+	}
+	s.mu.Lock()
+	s.covered = max(s.covered, covered.Minute)
+	s.mu.Unlock()
+	if err := s.readMarks(ctx); err != nil {
+		return err
+	}
+	for _, key := range s.keys() {
+		if err := s.readBlocks(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := s.readLog(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.db.o.Now()
+	for _, r := range s.held {
+		s.unsaved = append(s.unsaved, s.apply(r.frames, r.minute, now)...)
+	}
+	s.held = nil
+	s.stage = complete
+	close(s.ready)
+	return nil
+}
+
+// readMarks reads what is built and what waits for a rebuild.
+func (s *shard) readMarks(ctx context.Context) error {
+	oldest := hourOf(s.db.o.Now().Add(-keepMarks).UnixMilli())
+	built, days, dirty := map[Hour]Minute{}, map[Hour]Minute{}, map[Hour]*staleHour{}
+	for res, into := range map[Resolution]map[Hour]Minute{FiveMinutes: built, OneHour: days} {
+		err := s.db.engine.ScanBuilt(ctx, s.id, res, oldest, func(b Built) error {
+			into[b.Hour] = max(into[b.Hour], b.Through)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("series: read which tiles are built: %w", err)
+		}
+	}
+	err := s.db.engine.ScanDirty(ctx, s.id, Minute(oldest)*60, func(d Dirty) error {
+		if through, ok := built[d.Hour]; ok && d.Arrival <= through {
+			return nil
+		}
+		stale := dirty[d.Hour]
+		if stale == nil {
+			stale = &staleHour{first: d.Arrival, last: d.Arrival, since: s.db.o.Now()}
+			dirty[d.Hour] = stale
+		}
+		stale.first, stale.last = min(stale.first, d.Arrival), max(stale.last, d.Arrival)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("series: read which hours are to be rebuilt: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.built, s.days, s.dirty = built, days, dirty
+	return nil
+}
+
+// readBlocks brings the open windows of a node back, and the instants of blocks that were sealed lately.
+func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
+	now := s.db.o.Now()
+	s.mu.Lock()
+	sources := slices.Clone(s.nodes[key].sources)
+	s.mu.Unlock()
+	for _, src := range sources {
+		s.mu.Lock()
+		first, last := src.reach()
+		if last > 0 {
+			src.take(interval{0, last + 1})
+		}
+		s.mu.Unlock()
+		if last == 0 {
+			last = first
+		}
+		from := max(last-longWindow, now.Add(-keepMarks).UnixMilli())
+		for _, class := range s.db.o.Classes {
+			r := BlockRange{class.Name, key.account, key.node, src.name, from, now.UnixMilli() + longWindow}
+			if err := s.readOpen(ctx, src, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reach gives the first instant of a source, and the last that is known to be sealed (0 when none is).
+func (s *source) reach() (first, last int64) {
+	for i, sc := range s.schemas {
+		if i == 0 || sc.first < first {
+			first = sc.first
+		}
+		last = max(last, sc.last)
+	}
+	return first, last
+}
+
+func (s *shard) readOpen(ctx context.Context, src *source, r BlockRange) error {
+	err := s.db.scanNewest(ctx, r, func(b *Block, isSealed bool, length int64, body []byte) error {
+		return s.restore(ctx, src, b, isSealed, interval{b.Start, b.Start + length}, body)
+	})
+	if err != nil {
+		return fmt.Errorf("series: read open blocks: %w", err)
+	}
+	return nil
+}
+
+// restore takes a stored block back into memory: whole when it is open, only its instants when it is sealed.
+func (s *shard) restore(ctx context.Context, src *source, b *Block, isSealed bool, t interval, body []byte) error {
+	r, err := s.db.codec.OpenBlock(body)
+	if err != nil {
+		return err
+	}
+	times := r.Times(nil)
+	newest, err := s.db.newestOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if newest != nil && newest.At > src.newest {
+		src.newest, src.schema, src.last = newest.At, newest.Schema, newest.Values
+	}
+	if isSealed {
+		src.take(t)
+		if t.end >= s.db.o.Now().UnixMilli()-2*knownFor {
+			src.recent = append(src.recent, sealed{t, times})
+		}
+		return nil
+	}
+	w := src.windowAt(b.Start)
+	if w == nil {
+		w = &window{start: b.Start, end: t.end, receipt: Minute(b.Start / minuteMs), stored: b.Gen, arrived: s.db.o.Now()}
+		i, _ := slices.BinarySearchFunc(src.windows, w.start, func(w *window, start int64) int { return int(w.start - start) })
+		src.windows = slices.Insert(src.windows, i, w)
+	}
+	if len(times) == 0 || slices.ContainsFunc(w.chunks, func(c chunk) bool { return c.first == times[0] && slices.Equal(c.data, body) }) {
+		return nil
+	}
+	w.chunks = append(w.chunks, chunk{first: times[0], last: times[len(times)-1], data: slices.Clone(body)})
+	for _, at := range times {
+		w.times, _ = insertTime(w.times, at)
+	}
+	return nil
+}
+
+// newestOf gives the last row of a block as a frame of the last schema it names; nil when it is empty.
+func (db *DB) newestOf(ctx context.Context, r *column.BlockReader) (*muster.Frame, error) {
+	ids := r.Schemas()
+	if r.Len() == 0 || len(ids) == 0 {
+		return nil, nil
+	}
+	schema, err := db.schemas.get(ctx, ids[len(ids)-1])
+	if err != nil {
+		return nil, err
+	}
+	_, last := r.Bounds()
+	f := &muster.Frame{At: last, Schema: schema, Values: absent(make([]float64, len(schema.Metrics)))}
+	buffer := make([]float64, 0, r.Len())
+	for i, ref := range r.Columns() {
+		if ids[ref.Schema] != schema.ID || ref.Index >= len(f.Values) {
+			continue
+		}
+		values, err := r.Decode(i, buffer[:0])
+		if err != nil {
+			return nil, err
+		}
+		f.Values[ref.Index] = values[len(values)-1]
+	}
+	return f, nil
+}
+
+// readLog lets the heads have the frames that came after what the stored blocks cover.
+func (s *shard) readLog(ctx context.Context) error {
+	from := s.covered + 1
+	if s.covered == 0 {
+		from = s.db.minute() - Minute(keepMarks/time.Minute)
+	}
+	err := s.db.engine.ScanSegments(ctx, s.id, from, s.db.minute()+5, func(key SegmentKey, data []byte) error {
+		if key.Gateway == s.db.gateway {
+			return nil // held here, until the older ones are in
+		}
+		frames, err := s.db.readSegment(ctx, key, data)
+		if err != nil || len(frames) == 0 {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unsaved = append(s.unsaved, s.apply(frames, key.Minute, s.db.o.Now())...)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("series: read the log: %w", err)
+	}
+	return nil
+}
+
+// readSegment gives the frames of a segment. A damaged one is told, counted and left out: what was
+// acknowledged was whole when it was written.
+func (db *DB) readSegment(ctx context.Context, key SegmentKey, data []byte) (frames []*muster.Frame, err error) {
+	find := func(id muster.SchemaID) (*muster.Schema, error) { return db.schemas.get(ctx, id) }
+	err = db.codec.ReadSegment(data, find, func(f *muster.Frame) error {
+		frames = append(frames, f)
+		return nil
+	})
+	if errors.Is(err, muster.ErrInvalid) || errors.Is(err, muster.ErrNotFound) {
+		db.tell.corrupt.Inc()
+		db.o.Logger.Error("a segment of the log can't be read and is left out", "shard", key.Shard, "minute", time.UnixMilli(key.Minute.start()).UTC(), "bytes", len(data), "error", err)
+		return nil, nil
+	}
+	return frames, err
+}
+
+func (db *DB) corruptBlock(b *Block, err error) {
+	db.tell.corrupt.Inc()
+	db.o.Logger.Error("a block can't be read and is left out", "node", b.Node, "source", b.Source, "start", time.UnixMilli(b.Start).UTC(), "error", err)
+}

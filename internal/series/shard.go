@@ -1,0 +1,291 @@
+package series
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"muster"
+)
+
+// shard holds the heads of its nodes and what is to be done for them.
+type shard struct {
+	db *DB
+	id int
+
+	indexed chan struct{} // closed when the nodes the store knows are known here
+
+	mu      sync.Mutex
+	stage   stage
+	epoch   uint64        // under which the shard is owned
+	ready   chan struct{} // closed when the stage is complete; made anew when the shard is lost
+	nodes   map[nodeKey]*node
+	pack    compressor
+	held    []receipt           // durable, but not in the heads before they are complete
+	writing Minute              // of the segment that is being written; 0 when none is
+	dirty   map[Hour]*staleHour // that wait for a rebuild
+	unsaved []Dirty             // marks that could not be stored yet
+	built   map[Hour]Minute     // hours whose tiles are built, and through which minute of the log
+	days    map[Hour]Minute     // the same for days
+	touched map[Hour]time.Time  // when frames of hours that are not built came in last
+	rebuilt map[Hour]int        // how often an hour was rebuilt since the start
+	publish time.Time           // when open blocks are stored next
+	stirred bool                // frames came in since they were
+	covered Minute
+}
+
+// stage says whether a shard's heads can be relied on.
+type stage uint8
+
+const (
+	foreign  stage = iota // another server has them
+	reading               // they are being read back from the store
+	complete              // they hold all there is
+)
+
+// receipt is frames with the minute they were received in.
+type receipt struct {
+	frames []*muster.Frame
+	minute Minute
+}
+
+// staleHour is an hour with frames that its blocks or its tiles lack.
+type staleHour struct {
+	first, last Minute    // of the segments that hold them
+	since       time.Time // when the last of them came
+}
+
+func newShard(db *DB, id int) *shard {
+	return &shard{
+		db: db, id: id, indexed: make(chan struct{}), ready: make(chan struct{}),
+		nodes: map[nodeKey]*node{}, pack: compressor{codec: &db.codec},
+		dirty: map[Hour]*staleHour{}, built: map[Hour]Minute{}, days: map[Hour]Minute{}, touched: map[Hour]time.Time{}, rebuilt: map[Hour]int{},
+	}
+}
+
+// introduce makes sure that the store knows which node has which schema, before the frames are acknowledged.
+func (s *shard) introduce(ctx context.Context, frames []*muster.Frame) error {
+	rows := s.unknown(frames)
+	if len(rows) == 0 {
+		return nil
+	}
+	// What looks new may be old: the store's memory has to be read before it is written.
+	select {
+	case <-s.indexed:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: series: append: %w", muster.ErrUnavailable, context.Cause(ctx))
+	}
+	if rows = s.unknown(frames); len(rows) == 0 {
+		return nil
+	}
+	if err := s.db.engine.PutNodeSchemas(ctx, rows); err != nil {
+		return fmt.Errorf("series: store which node has which schema: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, row := range rows {
+		s.sourceOf(nodeKey{row.Account, row.Node}, row.Source).see(row, true)
+	}
+	return nil
+}
+
+func (s *shard) unknown(frames []*muster.Frame) (rows []NodeSchema) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range frames {
+		if i > 0 && f.Schema == frames[i-1].Schema && f.Node == frames[i-1].Node && f.Source == frames[i-1].Source {
+			continue
+		}
+		if n := s.nodes[nodeKey{f.Account, f.Node}]; n != nil {
+			if src := n.source(f.Source); src != nil {
+				if sc := src.seen(f.Schema.ID); sc != nil && sc.saved {
+					continue
+				}
+			}
+		}
+		row := NodeSchema{Shard: s.id, Account: f.Account, Node: f.Node, Source: f.Source, Schema: f.Schema.ID, First: f.At, Last: f.At}
+		if !slices.ContainsFunc(rows, row.sameKey) {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func (row NodeSchema) sameKey(other NodeSchema) bool {
+	return row.Node == other.Node && row.Schema == other.Schema && row.Source == other.Source && row.Account == other.Account
+}
+
+// sourceOf gives the source, making it and its node when they are new.
+func (s *shard) sourceOf(key nodeKey, name string) *source {
+	n := s.nodes[key]
+	if n == nil {
+		n = &node{}
+		s.nodes[key] = n
+	}
+	src := n.source(name)
+	if src == nil {
+		src = &source{name: name}
+		n.sources = append(n.sources, src)
+	}
+	return src
+}
+
+// see notes a row of the store.
+func (s *source) see(row NodeSchema, saved bool) {
+	sc := s.seen(row.Schema)
+	if sc == nil {
+		s.schemas = append(s.schemas, seen{id: row.Schema, first: row.First, last: row.Last, saved: saved})
+		return
+	}
+	sc.saved = sc.saved || saved
+	sc.first, sc.last = min(sc.first, row.First), max(sc.last, row.Last)
+}
+
+// beginWrite notes that a segment of this minute is being written, so that no later mark says the log is covered up to it.
+func (s *shard) beginWrite(minute Minute) Minute {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = max(minute, s.covered+1)
+	return s.writing
+}
+
+// endWrite lets the heads have durable frames, and stores marks of hours to rebuild before the log may be said to be covered.
+func (s *shard) endWrite(ctx context.Context, frames []*muster.Frame, minute Minute) {
+	s.mu.Lock()
+	var marks []Dirty
+	switch s.stage {
+	case complete:
+		marks = s.apply(frames, minute, s.db.o.Now())
+	case reading:
+		s.held = append(s.held, receipt{frames, minute})
+	}
+	if len(marks) == 0 {
+		s.writing = 0
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	err := s.db.engine.PutDirty(ctx, marks)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.db.o.Logger.Warn("marks of late data could not be stored yet", "shard", s.id, "error", err)
+		s.unsaved = append(s.unsaved, marks...)
+	}
+	s.writing = 0
+}
+
+// apply adds frames to the heads. It is called with mu held.
+func (s *shard) apply(frames []*muster.Frame, minute Minute, now time.Time) (marks []Dirty) {
+	current := hourOf(now.UnixMilli())
+	for _, f := range frames {
+		src := s.sourceOf(nodeKey{f.Account, f.Node}, f.Source)
+		what := src.add(f, minute, now, &s.pack)
+		if what == double {
+			s.db.tell.doubles.Inc()
+			continue
+		}
+		s.stirred = true
+		hour := hourOf(f.At)
+		_, built := s.built[hour]
+		switch {
+		case what == late || built:
+			s.db.tell.late.Inc()
+			if s.stale(hour, minute, now) {
+				marks = append(marks, Dirty{Shard: s.id, Hour: hour, Arrival: minute})
+			}
+		case hour < current:
+			s.touched[hour] = now
+		}
+	}
+	return marks
+}
+
+// stale notes that an hour has frames its blocks or tiles lack; false when a mark of that minute is known.
+func (s *shard) stale(hour Hour, minute Minute, now time.Time) bool {
+	d := s.dirty[hour]
+	if d == nil {
+		s.dirty[hour] = &staleHour{first: minute, last: minute, since: now}
+		return true
+	}
+	d.since = now
+	fresh := minute > d.last
+	d.first, d.last = min(d.first, minute), max(d.last, minute)
+	return fresh
+}
+
+// flushDirty stores the marks that could not be stored before.
+func (s *shard) flushDirty(ctx context.Context) error {
+	s.mu.Lock()
+	marks := s.unsaved
+	s.unsaved = nil
+	s.mu.Unlock()
+	if len(marks) == 0 {
+		return nil
+	}
+	if err := s.db.engine.PutDirty(ctx, marks); err != nil {
+		s.mu.Lock()
+		s.unsaved = append(s.unsaved, marks...)
+		s.mu.Unlock()
+		return fmt.Errorf("series: store marks of late data: %w", err)
+	}
+	return nil
+}
+
+// applied gives the last minute of the log of which everything is in the heads. It is called with mu held.
+func (s *shard) applied() Minute {
+	minute := s.db.minute()
+	if s.writing != 0 {
+		minute = min(minute, s.writing)
+	}
+	return minute - 1
+}
+
+// await waits until the heads are complete.
+func (s *shard) await(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		stage, ready := s.stage, s.ready
+		s.mu.Unlock()
+		switch stage {
+		case complete:
+			return nil
+		case foreign:
+			if _, mine := s.db.o.Owns(s.id); !mine {
+				return fmt.Errorf("%w: series: shard %d belongs to another server", muster.ErrUnavailable, s.id)
+			}
+		}
+		select {
+		case <-ready:
+		case <-s.db.life.Done():
+			return fmt.Errorf("%w: series: closed", muster.ErrUnavailable)
+		case <-ctx.Done():
+			return fmt.Errorf("%w: series: the log is still being read: %w", muster.ErrUnavailable, context.Cause(ctx))
+		}
+	}
+}
+
+// working says whether the heads are complete and this server is to work on them, and under which epoch.
+func (s *shard) working() (epoch uint64, ok bool) {
+	epoch, mine := s.db.o.Owns(s.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return epoch, mine && s.stage == complete && s.epoch == epoch
+}
+
+// keys gives the nodes of the shard in a steady order.
+func (s *shard) keys() []nodeKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(s.nodes), nodeKey.compare)
+}
+
+func (k nodeKey) compare(other nodeKey) int {
+	if c := slices.Compare(k.account[:], other.account[:]); c != 0 {
+		return c
+	}
+	return slices.Compare(k.node[:], other.node[:])
+}
