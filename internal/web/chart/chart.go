@@ -67,6 +67,7 @@ const (
 type part struct {
 	metric string
 	attrs  map[string]string
+	over   string  // a metric that values are divided by; "" = none
 	factor float64 // values are multiplied by it; 0 = 1
 	// group says to which line a series belongs; false leaves it out. Series of one line are summed.
 	group func(m *muster.Metric) (group, bool)

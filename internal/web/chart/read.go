@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,7 +40,10 @@ func Read(ctx context.Context, src Source, panels []Panel, w Want) ([]Drawn, err
 		for j, p := range panels[i].parts {
 			g.Go(func() (err error) {
 				answers[i][j], err = src.Query(ctx, w.query(panels[i].ID, p))
-				return err
+				if err != nil || p.over == "" {
+					return err
+				}
+				return w.divide(ctx, src, panels[i].ID, p, answers[i][j])
 			})
 		}
 	}
@@ -61,6 +65,35 @@ func (w *Want) query(panel string, p part) series.Query {
 		Account: w.Account, Nodes: []muster.NodeID{w.Node}, Metric: p.metric, Attrs: p.attrs,
 		From: from, To: w.To, Points: w.Points, MinStep: w.MinStep,
 	}
+}
+
+// divide divides an answer by that to the part's other metric, point by point; steps in which that is 0 are left out.
+func (w *Want) divide(ctx context.Context, src Source, panel string, p part, a *series.Answer) error {
+	q := w.query(panel, p)
+	q.Metric = p.over
+	by, err := src.Query(ctx, q)
+	if err != nil {
+		return err
+	}
+	sums := func(a *series.Answer) map[int64]float64 {
+		out := map[int64]float64{}
+		for i := range a.Lines {
+			for _, p := range a.Lines[i].Points {
+				out[p.T] += p.Avg
+			}
+		}
+		return out
+	}
+	over, under := sums(a), sums(by)
+	var points []series.Point
+	for _, t := range slices.Sorted(maps.Keys(over)) {
+		if under[t] > 0 {
+			v := over[t] / under[t]
+			points = append(points, series.Point{T: t, Min: v, Avg: v, Max: v})
+		}
+	}
+	a.Lines = []series.Line{{Node: w.Node, Points: points}}
+	return nil
 }
 
 // fill makes lines of the answers to the panel's queries.

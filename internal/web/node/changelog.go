@@ -10,14 +10,9 @@ import (
 // logBody is what changelog.html is filled with.
 type logBody struct {
 	head
-	Days []day
-	Next string // address of older lines
-	Some bool   // nothing was found yet, but older lines were not looked at
-}
-
-type day struct {
-	Title  string
 	Events []muster.Event
+	Next   string // address of older lines
+	Some   bool   // nothing was found yet, but older lines were not looked at
 }
 
 const (
@@ -31,20 +26,12 @@ func (p *Page) changelogPage(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	b := logBody{head: h}
 	events, next, err := p.ofNode(r, &h)
 	if err != nil {
 		p.opts.Shell.Fail(w, r, err)
 		return
 	}
-	for _, e := range events {
-		title := e.At.Format("Monday, 2 January 2006")
-		if n := len(b.Days); n == 0 || b.Days[n-1].Title != title {
-			b.Days = append(b.Days, day{Title: title})
-		}
-		d := &b.Days[len(b.Days)-1]
-		d.Events = append(d.Events, e)
-	}
+	b := logBody{head: h, Events: events}
 	if next != "" {
 		b.Next, b.Some = "/nodes/"+h.ID+"/changelog?before="+next, len(events) == 0
 	}

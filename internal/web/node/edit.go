@@ -23,7 +23,7 @@ func (p *Page) notesPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := shell.Identity(r.Context())
-	b := notesBody{head: h, Notes: h.Node.Notes, TagText: strings.Join(h.Node.Tags, " "), MayRemove: p.opts.Remove != nil && v.Role.May(muster.Admin)}
+	b := notesBody{head: h, Notes: h.Node.Notes, TagText: strings.Join(h.Node.Tags, " "), MayRemove: p.opts.Remove != nil && v.Role.May(muster.Operator)}
 	p.notes.Render(w, r, shell.Page{Title: "Notes on " + h.Name, Nav: "nodes", Styles: []string{"node/node.css"}, Modules: []string{"node/head.js"}}, &b)
 }
 
@@ -76,8 +76,8 @@ func (p *Page) remove(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := shell.Identity(r.Context())
-	if p.opts.Remove == nil || !v.Role.May(muster.Admin) {
-		p.opts.Shell.Fail(w, r, fmt.Errorf("%w: removing a node takes the role of an admin", muster.ErrDenied))
+	if p.opts.Remove == nil || !v.Role.May(muster.Operator) {
+		p.opts.Shell.Fail(w, r, fmt.Errorf("%w: removing a node takes the role of an operator", muster.ErrDenied))
 		return
 	}
 	if typed := strings.TrimSpace(r.PostFormValue("confirm")); typed != h.Name {

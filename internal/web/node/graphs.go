@@ -4,12 +4,11 @@ import (
 	"context"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"muster"
-	"muster/internal/series"
 	"muster/internal/web/chart"
 	"muster/internal/web/shell"
 )
@@ -63,7 +62,7 @@ func (p *Page) graphsPage(w http.ResponseWriter, r *http.Request) {
 		p.opts.Shell.Fail(w, r, err)
 		return
 	}
-	data, err := p.read(r.Context(), &h, panels, span, pointsUsual)
+	data, err := p.feed(&h, panels, span, pointsUsual).All(r.Context(), now)
 	if err != nil {
 		p.opts.Shell.Fail(w, r, err)
 		return
@@ -117,24 +116,11 @@ func ofHost(name string) bool {
 	return strings.HasPrefix(name, "system.") || strings.HasPrefix(name, "process.") || strings.HasPrefix(name, "muster_") || strings.HasPrefix(name, "muster.")
 }
 
-func (p *Page) read(ctx context.Context, h *head, panels []chart.Panel, span chart.Range, points int) (*chart.Data, error) {
-	want := chart.Want{Account: h.Account, Node: h.Node.ID, From: span.From, To: upTo(span), Points: points, MinStep: span.Finest(points)}
-	drawn, err := chart.Read(ctx, p.opts.Series, panels, want)
-	if err == nil && span.Live {
-		err = chart.Refresh(ctx, p.opts.Series, drawn, want, period(h.Node))
+// feed gives what reads a page's charts.
+func (p *Page) feed(h *head, panels []chart.Panel, span chart.Range, points int) *chart.Feed {
+	return &chart.Feed{
+		Source: p.opts.Series, Account: h.Account, Node: h.Node.ID, Period: period(h.Node), Span: span, Panels: panels, Points: points,
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &chart.Data{Now: p.opts.Shell.Now(), From: span.From, To: span.To, Period: period(h.Node), Panels: drawn}, nil
-}
-
-// upTo gives the end of a live range a moment more, for a node whose clock is a little ahead.
-func upTo(span chart.Range) time.Time {
-	if span.Live {
-		return span.To.Add(2 * time.Second)
-	}
-	return span.To
 }
 
 // data answers with the points of all charts of the page in the range ("range", or "from" and "to"), or of those named by "metric".
@@ -149,12 +135,12 @@ func (p *Page) data(w http.ResponseWriter, r *http.Request) {
 		p.opts.Shell.Fail(w, r, err)
 		return
 	}
-	panels, err := p.asked(r.Context(), &h, q["metric"])
+	panels, err := p.asked(r.Context(), &h, q)
 	if err != nil {
 		p.opts.Shell.Fail(w, r, err)
 		return
 	}
-	data, err := p.read(r.Context(), &h, panels, span, points(q.Get("points")))
+	data, err := p.feed(&h, panels, span, points(q.Get("points"))).All(r.Context(), p.opts.Shell.Now())
 	if err != nil {
 		p.opts.Shell.Fail(w, r, err)
 		return
@@ -162,10 +148,15 @@ func (p *Page) data(w http.ResponseWriter, r *http.Request) {
 	chart.WriteJSON(w, r, data.AppendJSON(nil))
 }
 
-// asked gives the panels of metrics by name, or those of the first tab when none is named.
-func (p *Page) asked(ctx context.Context, h *head, names []string) ([]chart.Panel, error) {
+// asked gives the panels that "metric" (names of metrics) or "panels" (ids with commas between) ask for, or those of the
+// first tab when neither does.
+func (p *Page) asked(ctx context.Context, h *head, q url.Values) ([]chart.Panel, error) {
+	names := q["metric"]
 	if len(names) == 0 {
 		panels, _, err := p.panels(ctx, h)
+		if ids := q.Get("panels"); ids != "" {
+			panels = chart.Only(panels, strings.Split(ids, ","))
+		}
 		return panels, err
 	}
 	const most = 40
@@ -180,18 +171,38 @@ func (p *Page) asked(ctx context.Context, h *head, names []string) ([]chart.Pane
 	return chart.Auto(metrics, func(m *muster.Metric) bool { return want[m.Name] }), nil
 }
 
+// few are the panels of a node that other pages show.
+const few = "cpu,memory,network,disk-io,filesystems,load"
+
+// Graphs gives the charts of a node for a page that shows few: the first answer as JSON, the path that answers with
+// more and the path that streams.
+func (p *Page) Graphs(ctx context.Context, account muster.AccountID, id muster.NodeID) (points []byte, data, stream string, err error) {
+	row, err := p.opts.Board.Get(account, id)
+	if err != nil {
+		return nil, "", "", err
+	}
+	h := head{Account: account, Node: row.Node}
+	panels, err := p.asked(ctx, &h, url.Values{"panels": {few}})
+	if err != nil {
+		return nil, "", "", err
+	}
+	now := p.opts.Shell.Now()
+	span, err := chart.ParseRange(nil, now, row.Node.CreatedAt)
+	if err != nil {
+		return nil, "", "", err
+	}
+	first, err := p.feed(&h, panels, span, pointsUsual).All(ctx, now)
+	if err != nil {
+		return nil, "", "", err
+	}
+	base := "/nodes/" + id.String()
+	return first.AppendJSON(nil), base + "/data?panels=" + few, base + "/live?panels=" + few, nil
+}
+
 func points(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil || n <= 0 {
 		return pointsUsual
 	}
 	return min(n, pointsMost)
-}
-
-// lastOf gives the newest instant of all metrics, for tables.
-func lastOf(metrics []series.MetricNow) (at int64) {
-	for i := range metrics {
-		at = max(at, metrics[i].At)
-	}
-	return at
 }

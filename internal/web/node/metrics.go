@@ -127,13 +127,18 @@ func unitWords(m *muster.Metric) string {
 	return u
 }
 
-// beginning gives the part of a name that it shares with its kin: two words of a dotted name, one of an underscored one and its next.
+// beginning gives the part of a name that it shares with its kin: the first word, or two of the many that machines send.
 func beginning(name string) string {
-	if parts := strings.SplitN(name, ".", 3); len(parts) > 1 {
-		return parts[0] + "." + parts[1]
+	if rest, ok := strings.CutPrefix(name, "system."); ok {
+		word, _, _ := strings.Cut(rest, ".")
+		return "system." + word
 	}
-	if parts := strings.SplitN(name, "_", 3); len(parts) > 1 {
-		return parts[0] + "_" + parts[1]
+	if rest, ok := strings.CutPrefix(name, "muster_"); ok {
+		word, _, _ := strings.Cut(rest, "_")
+		return "muster_" + word
+	}
+	if i := strings.IndexAny(name, "._"); i > 0 {
+		return name[:i]
 	}
 	return name
 }
@@ -157,4 +162,12 @@ func (f *follower) tellValues(ctx context.Context) error {
 		return nil
 	}
 	return f.send("values", b)
+}
+
+// lastOf gives the newest instant of all metrics, Unix ms.
+func lastOf(metrics []series.MetricNow) (at int64) {
+	for i := range metrics {
+		at = max(at, metrics[i].At)
+	}
+	return at
 }

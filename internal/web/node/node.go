@@ -98,6 +98,7 @@ type head struct {
 	MayAct bool
 	CSRF   string
 	Rev    uint64
+	Viewer string // the changelog's word for who looks
 	Period string // at which it measures when nobody looks
 
 	Account muster.AccountID
@@ -127,7 +128,7 @@ func (p *Page) find(w http.ResponseWriter, r *http.Request, current string) (hea
 	n := row.Node
 	h := head{
 		ID: id.String(), Name: n.Name, State: row.Now.State, Since: row.Now.Since, Star: n.Star, Tags: n.Tags, Rev: n.Rev,
-		Facts: facts(&row), MayAct: p.opts.Change != nil && v.Role.May(muster.Operator), CSRF: v.CSRF, Period: shell.Span(n.Period),
+		Facts: facts(&row), MayAct: p.opts.Change != nil && v.Role.May(muster.Operator), CSRF: v.CSRF, Viewer: v.Actor(), Period: shell.Span(n.Period),
 		Account: v.Account, Node: n, Now: row.Now,
 	}
 	if n.Hostname != n.Name {

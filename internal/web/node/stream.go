@@ -16,13 +16,10 @@ import (
 const (
 	beatEvery    = 15 * time.Second
 	streamLife   = 5 * time.Minute // then the browser comes again, and its session is looked at again
-	restLeast    = 700 * time.Millisecond
-	restMost     = 15 * time.Second
 	quickPeriod  = time.Second
 	quickLength  = 20 * time.Second
 	quickenEvery = 10 * time.Second
 	quickWidth   = time.Hour // wider ranges gain nothing from measuring every second
-	overlap      = 4         // steps that are read again, for what came late
 )
 
 // follower serves one page's stream.
@@ -32,12 +29,8 @@ type follower struct {
 	head   head
 	all    bool // the table of all metrics looks
 	still  bool // the range does not move
-	span   chart.Range
-	panels []chart.Panel
-	points int
-	since  map[string]int64 // newest instant sent, by panel
-	rest   time.Duration    // between two events with points
-	said   string           // the last "head" event
+	feed   *chart.Feed
+	said   string // the last "head" event
 	values map[string]string
 	spoke  time.Time
 }
@@ -62,14 +55,15 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 		p.opts.Shell.Fail(w, r, err)
 		return
 	}
-	f := &follower{page: p, head: h, span: span, all: q.Get("all") != "", still: q.Get("still") != "" || !span.Live, points: points(q.Get("points")), since: map[string]int64{}, values: map[string]string{}}
-	f.rest = min(max(span.Finest(f.points)/20, restLeast), restMost)
+	f := &follower{page: p, head: h, all: q.Get("all") != "", still: q.Get("still") != "" || !span.Live, values: map[string]string{}}
+	var panels []chart.Panel
 	if !f.all && !f.still {
-		if f.panels, err = p.asked(r.Context(), &h, q["metric"]); err != nil {
+		if panels, err = p.asked(r.Context(), &h, q); err != nil {
 			p.opts.Shell.Fail(w, r, err)
 			return
 		}
 	}
+	f.feed = p.feed(&h, panels, span, points(q.Get("points")))
 	if f.out, err = shell.OpenStream(w); err != nil {
 		return
 	}
@@ -131,7 +125,7 @@ func (f *follower) run(ctx context.Context, wake <-chan struct{}) {
 			return
 		}
 		if changed {
-			rest(ctx, f.rest)
+			rest(ctx, f.feed.Rest())
 		}
 		if time.Since(f.spoke) > beatEvery {
 			if f.out.Beat() != nil {
@@ -153,7 +147,7 @@ func rest(ctx context.Context, d time.Duration) {
 
 // quicken asks the node's agent to measure every second for a little longer.
 func (f *follower) quicken() {
-	if f.page.opts.Quicken == nil || f.still || f.span.To.Sub(f.span.From) > quickWidth {
+	if f.page.opts.Quicken == nil || f.still || f.feed.Span.To.Sub(f.feed.Span.From) > quickWidth {
 		return
 	}
 	f.page.opts.Quicken(f.head.Account, f.head.Node.ID, quickPeriod, quickLength)
@@ -175,35 +169,12 @@ func (f *follower) tell(ctx context.Context) error {
 	return f.tellPoints(ctx)
 }
 
-// tellPoints sends the points since the last time, and the last few again: a step fills, and frames come late.
-// A read that fails is left out; the next one makes up for it.
+// tellPoints sends the points since the last time. A read that fails is left out; the next one makes up for it.
 func (f *follower) tellPoints(ctx context.Context) error {
-	now := f.page.opts.Shell.Now()
-	finest := f.span.Finest(f.points)
-	want := chart.Want{
-		Account: f.head.Account, Node: f.head.Node.ID, From: now.Add(-overlap * max(finest, period(f.head.Node))), To: now.Add(2 * time.Second),
-		Points: pointsMost, MinStep: finest, Since: f.since,
-	}
-	drawn, err := chart.Read(ctx, f.page.opts.Series, f.panels, want)
-	if err == nil {
-		err = chart.Refresh(ctx, f.page.opts.Series, drawn, want, period(f.head.Node))
-	}
-	if err != nil {
+	data, some, err := f.feed.Tell(ctx, f.page.opts.Shell.Now())
+	if err != nil || !some {
 		return ctx.Err()
 	}
-	some := false
-	for i := range drawn {
-		for j := range drawn[i].Lines {
-			if _, at, ok := drawn[i].Lines[j].Last(); ok {
-				some = true
-				f.since[drawn[i].ID] = max(f.since[drawn[i].ID], at-overlap*drawn[i].Step.Milliseconds())
-			}
-		}
-	}
-	if !some {
-		return nil
-	}
-	data := chart.Data{Now: now, From: f.span.From, To: now, Period: period(f.head.Node), Panels: drawn}
 	return f.send("points", data.AppendJSON(nil))
 }
 

@@ -174,7 +174,7 @@ export class Chart {
     const s = show(v, this.spec.unit);
     const percent = s.unit === "%";
     let after = percent ? note : (s.unit + " " + note).trim();
-    if (this.old) after = span(age) + " old";
+    if (this.old) after = (percent ? "" : s.unit + " · ") + span(age) + " old";
     else if (!this.window.live && at) after = (percent ? "" : s.unit + " ") + "at " + instant(at, this.window.step);
     const big = s.text + (percent ? " %" : "");
     if (this.number.firstChild?.textContent !== big || this.number.lastChild?.textContent !== " " + after) {
@@ -350,7 +350,7 @@ export class Chart {
   instants(u) {
     const width = Math.max(1, u.width - LEFT);
     const { from, to } = this.window;
-    const t = ticks(from, to, Math.max(2, Math.floor(width / 84)));
+    const t = ticks(from, to, Math.max(2, Math.floor(width / 72)));
     const edge = (t.step < 60_000 ? 24 : 17) * ((to - from) / width);
     this.ticks = { step: t.step, at: t.at.filter((at) => at - from > edge && to - at > edge * 0.75) };
     return this.ticks.at.map((at) => at / 1000);
@@ -381,7 +381,7 @@ export class Chart {
         scale: "y", width: this.spec.stack ? 0 : 1.4, stroke: () => this.stroke(l), points: /** @type {any} */ (points),
         dash: l.colour >= 5 ? [5, 3] : undefined, spanGaps: false,
       };
-      if (this.spec.stack) line.fill = () => thin(this.stroke(l), 0.85);
+      if (this.spec.stack) line.fill = () => thin(this.stroke(l), this.old ? 0.75 / (n + 1) : 0.85);
       /** @type {uPlot.Series} */
       const edge = { scale: "y", width: 0, stroke: () => "transparent", points: { show: false }, spanGaps: false };
       return this.banded ? [line, edge, edge] : [line];

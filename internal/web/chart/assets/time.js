@@ -8,7 +8,7 @@ const DAY = 24 * HOUR;
 const STEPS = [
   SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND,
   MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
-  HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 7 * DAY, 14 * DAY, 30 * DAY,
+  HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 7 * DAY, 10 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY,
 ];
 
 /** @param {number} n */
@@ -27,7 +27,7 @@ const day = (d) => d.getDate() + " " + monthNames.format(d);
  */
 export function ticks(from, to, most) {
   const least = (to - from) / Math.max(1, most);
-  const step = STEPS.find((s) => s >= least) ?? 30 * DAY;
+  const step = STEPS.find((s) => s >= least) ?? 365 * DAY;
   /** @type {number[]} */
   const at = [];
   if (step >= DAY) {
