@@ -192,14 +192,14 @@ func (c *collection[T]) create(ctx context.Context, t *T) error {
 	object, err := c.store.plant(ctx, key, body, ttl)
 	if err != nil {
 		if !errors.Is(err, muster.ErrUnavailable) { // else it may be there: its names must stay reserved
-			c.store.release(ctx, key, names(holds))
+			c.store.undo(ctx, key, holds)
 		}
 		return c.fault("create", err)
 	}
 	if err := c.store.confirm(ctx, key, holds, ttl); err != nil {
 		if errors.Is(err, muster.ErrConflict) {
 			c.store.uproot(ctx, key, object, ttl)
-			c.store.release(ctx, key, names(holds))
+			c.store.undo(ctx, key, holds)
 		}
 		return c.fault("create", err)
 	}
@@ -322,14 +322,14 @@ func (c *collection[T]) replace(ctx context.Context, key Key, ch change) (Object
 	current, done, err := s.put(ctx, key, ch.base, next, ch.ttl)
 	if err != nil || !done {
 		if err == nil || !errors.Is(err, muster.ErrUnavailable) {
-			s.release(ctx, key, taken)
+			s.undo(ctx, key, holds)
 		}
 		return current, false, err
 	}
 	if err := s.confirm(ctx, key, holds, ch.ttl); err != nil {
 		if errors.Is(err, muster.ErrConflict) { // the name was taken over meanwhile: back to what was
 			_, _, _ = s.put(ctx, key, current, after(current, ch.base.Body, false), ch.ttl)
-			s.release(ctx, key, taken)
+			s.undo(ctx, key, holds)
 		}
 		return Object{}, false, err
 	}

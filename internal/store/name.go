@@ -40,14 +40,6 @@ type hold struct {
 	object Object
 }
 
-func names(holds []hold) []Key {
-	out := make([]Key, len(holds))
-	for i := range holds {
-		out[i] = holds[i].name
-	}
-	return out
-}
-
 func readName(name Key, object Object) (*nameBody, error) {
 	if object.Rev == 0 || object.Deleted {
 		return nil, fmt.Errorf("%w: no such name", muster.ErrNotFound)
@@ -78,7 +70,7 @@ func (s *Store) reserve(ctx context.Context, holder Key, wanted []Key, ttl time.
 	for _, name := range wanted {
 		object, err := s.reserveOne(ctx, holder, name, ttl)
 		if err != nil {
-			s.release(ctx, holder, names(holds))
+			s.undo(ctx, holder, holds)
 			return nil, err
 		}
 		holds = append(holds, hold{name: name, object: object})
@@ -124,8 +116,7 @@ func (s *Store) mayTake(ctx context.Context, holder, name Key, object Object) er
 	if err != nil {
 		return err
 	}
-	fresh := body.State == reserved && s.options.Now().Sub(body.ChangedAt) < reservationGrace
-	if has || fresh {
+	if has || body.State == reserved && s.fresh(body) {
 		return fmt.Errorf("%w: %s is taken", muster.ErrConflict, described(name))
 	}
 	return nil
@@ -177,30 +168,50 @@ func (s *Store) confirm(ctx context.Context, holder Key, holds []hold, ttl time.
 	return nil
 }
 
-// release frees names that holder holds. It may fail: readers ignore a name whose object does not have it.
+// release frees names that holder has given up. It may fail: readers ignore a name whose object does not have it.
 func (s *Store) release(ctx context.Context, holder Key, dropped []Key) {
 	for _, name := range dropped {
-		if err := s.releaseOne(ctx, holder, name); err != nil {
-			s.options.Logger.Debug("a name was not released and will be taken over when it is wanted", "kind", name.Kind, "error", err)
+		object, err := s.get(ctx, name, true)
+		if err != nil {
+			s.unreleased(name, err)
+			continue
 		}
+		body, err := readName(name, object)
+		if err != nil || body.holder() != holder || body.State == reserved && s.fresh(body) {
+			continue // somebody else's, or of another change of this object that is under way
+		}
+		s.drop(ctx, holder, hold{name: name, object: object})
 	}
 }
 
-func (s *Store) releaseOne(ctx context.Context, holder, name Key) error {
-	object, err := s.get(ctx, name, true)
+// undo frees names as reserve left them, after the change that wanted them did not take place.
+func (s *Store) undo(ctx context.Context, holder Key, holds []hold) {
+	for _, h := range holds {
+		s.drop(ctx, holder, h)
+	}
+}
+
+// drop frees one name unless the holder's object has it after all: the change was begun from a read that trailed.
+func (s *Store) drop(ctx context.Context, holder Key, h hold) {
+	has, err := s.hasName(ctx, holder, h.name)
+	if err == nil && !has {
+		_, _, err = s.put(ctx, h.name, h.object, after(h.object, nil, true), tombstoneTTL(h.name))
+	}
 	if err != nil {
-		return err
+		s.unreleased(h.name, err)
 	}
-	body, err := readName(name, object)
-	if err != nil || body.holder() != holder {
-		return err
-	}
-	// What expires keeps a tombstone no longer than a day; the others keep theirs, their rev counts on.
-	_, _, err = s.put(ctx, name, object, after(object, nil, true), tombstoneTTL(name))
-	return err
 }
 
-// tombstoneTTL is over zero for names whose every write has a ttl.
+func (s *Store) unreleased(name Key, err error) {
+	s.options.Logger.Debug("a name was not released and will be taken over when it is wanted", "kind", name.Kind, "error", err)
+}
+
+func (s *Store) fresh(body *nameBody) bool {
+	return s.options.Now().Sub(body.ChangedAt) < reservationGrace
+}
+
+// tombstoneTTL is over zero for names whose every write has a ttl: their tombstone goes too. The others keep
+// theirs, their rev counts on.
 func tombstoneTTL(name Key) time.Duration {
 	if name.Kind == nameOfEnrollment {
 		return 24 * time.Hour
