@@ -21,6 +21,7 @@ type Hub struct {
 
 	mu     sync.RWMutex
 	rooms  map[muster.AccountID]*room
+	base   uint64 // where a new room begins to count: after all that were forgotten
 	closed bool
 
 	published *telemetry.Counter
@@ -91,8 +92,12 @@ func (h *Hub) Close() {
 func (h *Hub) tidy(account muster.AccountID, r *room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rooms[account] == r && r.stale() {
+	if h.rooms[account] != r {
+		return
+	}
+	if last, stale := r.stale(); stale {
 		delete(h.rooms, account)
+		h.base = max(h.base, last+1)
 	}
 }
 
@@ -123,17 +128,19 @@ type room struct {
 }
 
 func newRoom(h *Hub) *room {
-	return &room{opts: &h.opts, epoch: h.epoch, recent: map[key]record{}, subs: map[*Subscription]struct{}{}}
+	return &room{opts: &h.opts, epoch: h.epoch, seq: h.base, floor: h.base, recent: map[key]record{}, subs: map[*Subscription]struct{}{}}
 }
 
 // publish says whether nobody was there for so long that the room may go.
 func (r *room) publish(e Event) (stale bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.seq++
 	if r.staleLocked() {
+		clear(r.recent)
+		r.floor = r.seq // for one who comes back in this very moment
 		return true
 	}
-	r.seq++
 	k := key{topic: e.Topic, node: e.Node}
 	if e.Node.IsZero() {
 		k.seq = r.seq
@@ -152,10 +159,10 @@ func (r *room) publish(e Event) (stale bool) {
 	return false
 }
 
-func (r *room) stale() bool {
+func (r *room) stale() (last uint64, stale bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.staleLocked()
+	return r.seq, r.staleLocked()
 }
 
 func (r *room) staleLocked() bool {
