@@ -41,6 +41,7 @@ type filesystems struct {
 type filesystem struct {
 	mount                        string
 	readOnly                     float64 // 1 or 0
+	noInodes                     bool
 	usage, inodes                [3]*muster.Metric
 	share, inodeShare, limit, ro *muster.Metric
 
@@ -132,7 +133,10 @@ func (f *filesystem) put(s *check.Sample) {
 	s.Put(f.usage[2], v.reserved)
 	s.Put(f.limit, v.used+v.free+v.reserved)
 	s.Put(f.share, ratio(v.used, v.used+v.free))
-	if !(v.files == 0) { // some filesystems make inodes as they need them and count none
+	if fresh {
+		f.noInodes = v.files == 0 // some filesystems make them as they need them and count none
+	}
+	if !f.noInodes {
 		s.Put(f.inodes[0], v.files-v.freeFiles)
 		s.Put(f.inodes[1], v.freeFiles)
 		s.Put(f.inodeShare, ratio(v.files-v.freeFiles, v.files))

@@ -1,0 +1,391 @@
+package uplink_test
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"muster"
+	"muster/internal/uplink"
+)
+
+// manual is a clock that stands still until it is moved.
+type manual struct{ at time.Time }
+
+func (m *manual) now() time.Time { return m.at }
+
+func openSpool(t *testing.T, o uplink.SpoolOptions) *uplink.Spool {
+	t.Helper()
+	s, err := uplink.OpenSpool(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func put(t *testing.T, s *uplink.Spool, from, to int64, metrics int) {
+	t.Helper()
+	for at := from; at < to; at++ {
+		if err := s.Append(frame(at, metrics)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// drain takes everything that was not given out yet.
+func drain(s *uplink.Spool) (list []uplink.Frame) {
+	for {
+		next := s.Next(100, 1<<20)
+		if len(next) == 0 {
+			return list
+		}
+		list = append(list, next...)
+	}
+}
+
+func times(list []uplink.Frame) (at []int64) {
+	for _, f := range list {
+		at = append(at, f.At)
+	}
+	return at
+}
+
+func TestSpoolGivesBackWhatWasPutIn(t *testing.T) {
+	for name, dir := range map[string]string{"disk": t.TempDir(), "memory": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+			f := frame(5, 3)
+			f.Source, f.Values[1] = "container:db", math.NaN()
+			if err := s.Append(f); err != nil {
+				t.Fatal(err)
+			}
+			put(t, s, 6, 2006, 4)
+			list := drain(s)
+			if len(list) != 2001 || list[0].Source != "container:db" || !math.IsNaN(list[0].Values[1]) || list[0].Schema.ID != schemaOf(3).ID {
+				t.Fatalf("got %d frames, the first %+v", len(list), list[0])
+			}
+			put(t, s, 2006, 2008, 4)
+			if got := times(drain(s)); !slices.Equal(got, []int64{2006, 2007}) {
+				t.Errorf("then %v", got)
+			}
+			s.Ack(list[1000])
+			s.Rewind(false)
+			if got := drain(s); got[0].At != list[1001].At || len(got) != 1002 {
+				t.Errorf("after the rewind %d frames from %d on", len(got), got[0].At)
+			}
+			if p := s.Stats().Pending; p != 1002 {
+				t.Errorf("%d pending", p)
+			}
+		})
+	}
+}
+
+func TestSpoolRefusesAFrameThatDoesNotFitItsSchema(t *testing.T) {
+	s := openSpool(t, uplink.SpoolOptions{})
+	f := frame(1, 3)
+	f.Values = f.Values[:2]
+	if err := s.Append(f); !errors.Is(err, muster.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSpoolKeepsItsSizeAndCountsWhatGoes(t *testing.T) {
+	for name, dir := range map[string]string{"disk": t.TempDir(), "memory": ""} {
+		t.Run(name, func(t *testing.T) {
+			const size = 1 << 20
+			s := openSpool(t, uplink.SpoolOptions{Dir: dir, MaxBytes: size})
+			const frames = 3000 // of about 1.6 kB
+			put(t, s, 0, frames, 200)
+			st := s.Stats()
+			if st.Bytes > size*9/8 || st.Bytes < size/2 {
+				t.Errorf("%d bytes kept", st.Bytes)
+			}
+			list := drain(s)
+			if st.Size+uint64(len(list)) != frames || st.Pending != uint64(len(list)) || st.Age != 0 {
+				t.Errorf("%d frames are left of %d, stats %+v", len(list), frames, st)
+			}
+			if last := list[len(list)-1].At; last != frames-1 {
+				t.Errorf("the newest is %d", last)
+			}
+		})
+	}
+}
+
+func TestSpoolLetsOldFramesGo(t *testing.T) {
+	clock := &manual{at: time.Unix(1790000000, 0)}
+	s := openSpool(t, uplink.SpoolOptions{Dir: t.TempDir(), Now: clock.now})
+	put(t, s, 0, 10, 3)
+	clock.at = clock.at.Add(49 * time.Hour)
+	put(t, s, 10, 12, 3)
+	if got := times(drain(s)); !slices.Equal(got, []int64{10, 11}) {
+		t.Errorf("got %v", got)
+	}
+	if st := s.Stats(); st.Age != 10 || st.Pending != 2 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestSpoolKeepsAcknowledgedFramesForAWhile(t *testing.T) {
+	clock := &manual{at: time.Unix(1790000000, 0)}
+	s := openSpool(t, uplink.SpoolOptions{Dir: t.TempDir(), Now: clock.now})
+	put(t, s, 0, 10, 3)
+	list := drain(s)
+	s.Ack(list[9])
+	s.Rewind(true)
+	if got := drain(s); len(got) != 10 {
+		t.Errorf("%d frames are kept", len(got))
+	}
+	for at := int64(10); at < 160; at++ { // twenty-five minutes on
+		clock.at = clock.at.Add(10 * time.Second)
+		put(t, s, at, at+1, 3)
+		list = drain(s)
+		s.Ack(list[len(list)-1])
+	}
+	s.Rewind(true)
+	got := times(drain(s))
+	if len(got) < 60 || len(got) > 130 || got[0] == 0 {
+		t.Errorf("%d frames are kept, from %d on", len(got), got[0])
+	}
+	if st := s.Stats(); st.Size+st.Age+st.Corrupt != 0 {
+		t.Errorf("acknowledged frames were counted as lost: %+v", st)
+	}
+}
+
+// files lists the files of the spool, oldest first.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*.spool"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// spoolWith makes a spool of three files with ten frames each.
+func spoolWith(t *testing.T) string {
+	dir := t.TempDir()
+	for n := range int64(3) {
+		s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+		put(t, s, n*10, n*10+10, 3)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(files(t, dir)); n != 3 {
+		t.Fatalf("%d files", n)
+	}
+	return dir
+}
+
+func TestSpoolSurvivesADamagedTail(t *testing.T) {
+	whole := spoolWith(t)
+	last := files(t, whole)[2]
+	content, err := os.ReadFile(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := range content {
+		if cut%7 != 0 && cut < len(content)-40 {
+			continue
+		}
+		for _, tail := range []string{"", "\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\xff\xff\xff\xff rubbish"} {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(last)), append(content[:cut:cut], tail...), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+			put(t, s, 100, 103, 3)
+			got := times(drain(s))
+			if len(got) < 23 || !slices.Equal(got[:20], upTo(20)) || !slices.Equal(got[len(got)-3:], []int64{100, 101, 102}) || !slices.IsSorted(got) {
+				t.Fatalf("cut at %d of %d: %v", cut, len(content), got)
+			}
+			if p := s.Stats().Pending; p != uint64(len(got)) {
+				t.Fatalf("cut at %d: %d pending of %d", cut, p, len(got))
+			}
+			_ = s.Close()
+		}
+	}
+}
+
+func TestSpoolCountsWhatDamageInTheMiddleCosts(t *testing.T) {
+	dir := spoolWith(t)
+	middle := files(t, dir)[1]
+	content, err := os.ReadFile(middle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 0x40
+	if err := os.WriteFile(middle, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+	got := times(drain(s))
+	lost := s.Stats().Corrupt
+	if lost == 0 || lost > 10 || len(got)+int(lost) != 30 || got[len(got)-1] != 29 {
+		t.Errorf("%d lost, got %v", lost, got)
+	}
+	s.Ack(drainAgain(s))
+	if p := s.Stats().Pending; p != 0 {
+		t.Errorf("%d still pending", p)
+	}
+}
+
+func drainAgain(s *uplink.Spool) uplink.Frame {
+	s.Rewind(false)
+	list := drain(s)
+	return list[len(list)-1]
+}
+
+func TestSpoolBearsStrangeFilesAndCursors(t *testing.T) {
+	dir := spoolWith(t)
+	for name, content := range map[string]string{
+		"cursor": "not a number", "notes.txt": "hello", "zzzz.spool": "?", "00000000000000ff.spool": "not a spool file",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+	if got := times(drain(s)); !slices.Equal(got, upTo(30)) {
+		t.Errorf("got %v", got)
+	}
+	_ = s.Close()
+	if err := os.WriteFile(filepath.Join(dir, "cursor"), []byte("00000000ffffffff\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = openSpool(t, uplink.SpoolOptions{Dir: dir})
+	put(t, s, 50, 52, 3)
+	if got := times(drain(s)); !slices.Equal(got, []int64{50, 51}) {
+		t.Errorf("a cursor beyond everything: got %v", got)
+	}
+}
+
+func TestSpoolGoesOnInMemoryWhileTheDiskCannotBeWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	clock := &manual{at: time.Unix(1790000000, 0)}
+	s := openSpool(t, uplink.SpoolOptions{Dir: dir, Now: clock.now})
+	put(t, s, 0, 5, 3)
+	if got := times(drain(s)); !slices.Equal(got, upTo(5)) {
+		t.Errorf("got %v", got)
+	}
+	if err := os.RemoveAll(dir); err != nil { // new files cannot be made
+		t.Fatal(err)
+	}
+	clock.at = clock.at.Add(11 * time.Minute)
+	put(t, s, 5, 10, 3)
+	if got := times(drain(s)); !slices.Equal(got, []int64{5, 6, 7, 8, 9}) {
+		t.Errorf("got %v", got)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	clock.at = clock.at.Add(11 * time.Minute)
+	put(t, s, 10, 15, 3)
+	if got := times(drain(s)); !slices.Equal(got, []int64{10, 11, 12, 13, 14}) {
+		t.Errorf("got %v", got)
+	}
+	if len(files(t, dir)) == 0 {
+		t.Error("it never went back to the disk")
+	}
+}
+
+func TestIdentityIsMadeOnceAndKeptToItself(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	made, err := uplink.LoadIdentity(dir, time.Unix(1790000000, 0))
+	if err != nil || made.Enrolled() {
+		t.Fatalf("%v, %+v", err, made)
+	}
+	info, err := os.Stat(filepath.Join(dir, "identity.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, mode %v", err, info.Mode())
+	}
+	made.Node, made.Pin, made.Endpoints = muster.NewNodeID(), "ab", []string{"https://a"}
+	if err := made.Save(); err != nil {
+		t.Fatal(err)
+	}
+	read, err := uplink.LoadIdentity(dir, time.Now())
+	if err != nil || !read.Enrolled() || !read.Key.Equal(made.Key) || read.Node != made.Node || read.Pin != "ab" ||
+		!slices.Equal(read.Endpoints, made.Endpoints) || !read.CreatedAt.Equal(made.CreatedAt) {
+		t.Errorf("%v, %+v", err, read)
+	}
+	for _, damage := range []string{"", "{}", `{"version":2}`, "null", `{"version":1,"seed":"YWJj"}`} {
+		if err := os.WriteFile(filepath.Join(dir, "identity.json"), []byte(damage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := uplink.LoadIdentity(dir, time.Now()); !errors.Is(err, muster.ErrInvalid) {
+			t.Errorf("%q: %v", damage, err)
+		}
+	}
+}
+
+func TestAStateDirectoryHasOneAgent(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := uplink.LockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := uplink.LockState(dir); !errors.Is(err, muster.ErrConflict) {
+		t.Errorf("got %v", err)
+	}
+	_ = lock.Close()
+	again, err := uplink.LockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
+}
+
+func FuzzSpoolFile(f *testing.F) {
+	dir := f.TempDir()
+	s, err := uplink.OpenSpool(uplink.SpoolOptions{Dir: dir})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for at := range int64(4) {
+		if err := s.Append(frame(at, 2+int(at)%2)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	_ = s.Close()
+	seed, err := os.ReadFile(filepath.Join(dir, "0000000000000000.spool"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Add(seed[:len(seed)-3])
+	f.Fuzz(func(t *testing.T, content []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "0000000000000000.spool"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := uplink.OpenSpool(uplink.SpoolOptions{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Append(frame(77, 3)); err != nil {
+			t.Fatal(err)
+		}
+		list := drain(s)
+		if len(list) == 0 || list[len(list)-1].At != 77 {
+			t.Fatalf("a new frame behind a damaged file is lost: %v", times(list))
+		}
+	})
+}
+
+func FuzzParsePin(f *testing.F) {
+	f.Add("sha256:AB:cd")
+	f.Fuzz(func(t *testing.T, s string) {
+		if pin, err := uplink.ParsePin(s); err == nil && len(pin) != 32 {
+			t.Fatalf("%d bytes", len(pin))
+		}
+	})
+}
