@@ -148,8 +148,7 @@ func TestShots(t *testing.T) {
 	if dir == "" {
 		t.Skip("MUSTER_WEB_SHOTS names no directory")
 	}
-	full := newWorld(t, 300)
-	full.quiet[7], full.quiet[41], full.quiet[100] = true, true, true
+	full := newWorld(t, 300, 7, 41, 100)
 	shoot(t, full, dir, []shot{{"overview", "/", 0}, {"nodes", "/nodes", 0}, {"filtered", "/nodes?q=tag:web+state:up&sort=-cpu", 0}, {"badquery", "/nodes?q=tag:", 0}, {"nomatch", "/nodes?q=zebra", 0}, {"changelog", "/changelog", 0}, {"missing", "/nowhere", 0}})
 	young := newWorld(t, 1)
 	young.auth.password = ""

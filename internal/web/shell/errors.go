@@ -48,7 +48,7 @@ func Words(err error) string {
 		if !errors.Is(err, kind) {
 			continue
 		}
-		if text == kind.Error() {
+		if strings.HasSuffix(text, kind.Error()) {
 			return ""
 		}
 		if at := strings.Index(text, kind.Error()+": "); at >= 0 {
