@@ -165,7 +165,8 @@ func (in *Intake) look(n *node, b *Batch, f *muster.Frame) string {
 	case f.Schema == nil || len(f.Values) != len(f.Schema.Metrics):
 		return "its values do not fit its schema"
 	case f.At > b.Received+in.opts.MaxAhead.Milliseconds():
-		return fmt.Sprintf("it lies %s in the future", time.Duration(f.At-b.Received)*time.Millisecond)
+		const most = int64(1000 * time.Hour / time.Millisecond)
+		return fmt.Sprintf("it lies %s in the future", time.Duration(min(f.At-b.Received, most))*time.Millisecond)
 	case f.At < b.Received-in.opts.MaxAge.Milliseconds():
 		return fmt.Sprintf("it is older than %s", in.opts.MaxAge)
 	}
