@@ -50,8 +50,18 @@ type DB struct {
 	dir    string
 	lock   *pebble.Lock
 	stuck  *stuckFS
+	using  sync.RWMutex // held for reading while the database is used, for writing from its close on
 	close  sync.Once
 	closed error
+}
+
+// Use says that the caller uses the database until done is called; Close waits for that. Once it is
+// being closed the error wraps ErrUnavailable: Pebble itself would panic.
+func (d *DB) Use() (done func(), err error) {
+	if !d.using.TryRLock() {
+		return nil, fmt.Errorf("disk: use: %w: the database is being closed", muster.ErrUnavailable)
+	}
+	return d.using.RUnlock, nil
 }
 
 // Open locks dir, making it when it is not there, checks its format and opens Pebble in it. A directory
@@ -111,7 +121,10 @@ func (d *DB) Close() error {
 
 func (d *DB) closeOnce() error {
 	done := make(chan error, 1)
-	go func() { done <- d.DB.Close() }()
+	go func() {
+		d.using.Lock() // for good
+		done <- d.DB.Close()
+	}()
 	select {
 	case err := <-done:
 		removeOwner(d.dir)
@@ -128,8 +141,16 @@ func (d *DB) closeOnce() error {
 // the batch is closed. When ctx ends first the error wraps ErrUnavailable and the outcome is unknown; after, if not nil,
 // is called in every case once the outcome stands, so that a lock is not freed too early.
 func (d *DB) Commit(ctx context.Context, b *pebble.Batch, after func()) error {
+	unused, err := d.Use()
+	if err != nil {
+		if after != nil {
+			after()
+		}
+		return err
+	}
 	done := make(chan error, 1)
 	go func() {
+		defer unused()
 		err := d.DB.Apply(b, pebble.Sync)
 		if err == nil {
 			err = b.Close()
@@ -150,8 +171,15 @@ func (d *DB) Commit(ctx context.Context, b *pebble.Batch, after func()) error {
 	}
 }
 
-// Size gives the bytes that the database takes on disk, logs included.
-func (d *DB) Size() uint64 { return d.DB.Metrics().DiskSpaceUsage() }
+// Size gives the bytes that the database takes on disk, logs included; 0 when it is closed.
+func (d *DB) Size() uint64 {
+	done, err := d.Use()
+	if err != nil {
+		return 0
+	}
+	defer done()
+	return d.DB.Metrics().DiskSpaceUsage()
+}
 
 func pebbleOptions(o *Options) *pebble.Options {
 	if o.Cache == 0 {

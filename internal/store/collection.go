@@ -69,11 +69,13 @@ func (c *collection[T]) read(key Key, object Object) (*T, error) {
 }
 
 func (c *collection[T]) body(t *T) ([]byte, error) {
-	b, err := json.Marshal(c.encode(t))
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // bodies are read by people, not by browsers
+	if err := enc.Encode(c.encode(t)); err != nil {
 		return nil, fmt.Errorf("%w: %w", muster.ErrInvalid, err)
 	}
-	return b, nil
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
 func (c *collection[T]) ttl(t *T) time.Duration {

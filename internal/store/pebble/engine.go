@@ -109,6 +109,11 @@ func (e *Engine) commit(ctx context.Context, after func(), fill func(*pebble.Bat
 
 // read gives a copy of the value at key, nil when there is none.
 func (e *Engine) read(key []byte) ([]byte, error) {
+	done, err := e.db.Use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	value, closer, err := e.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
@@ -136,6 +141,11 @@ func (e *Engine) expired(at int64) bool { return at != 0 && at <= e.options.Now(
 // scan calls each for the pairs from lower to before upper, backwards if so, until it says stop.
 // The bytes are good only during the call.
 func (e *Engine) scan(ctx context.Context, bounds pebble.IterOptions, backwards bool, each func(key, value []byte) (more bool, err error)) (err error) {
+	done, err := e.db.Use()
+	if err != nil {
+		return err
+	}
+	defer done()
 	it, err := e.db.NewIterWithContext(ctx, &bounds)
 	if err != nil {
 		return fmt.Errorf("pebble: scan: %w: %w", muster.ErrUnavailable, err)

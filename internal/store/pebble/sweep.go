@@ -48,6 +48,11 @@ func (e *Engine) free(ctx context.Context, note []byte, now int64) error {
 	if err != nil {
 		return err
 	}
+	done, err := e.db.Use()
+	if err != nil {
+		return err
+	}
+	defer done()
 	batch := e.db.NewBatch()
 	defer batch.Close()
 	if r, expires := openValue(value); value != nil && !r.bad && expires != 0 && expires <= now {
