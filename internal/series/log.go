@@ -112,7 +112,7 @@ func (j *journal) start() {
 		shard := j.line[at]
 		l := &j.lanes[shard]
 		now := j.now()
-		early := j.next.Sub(now) - writeBurst
+		early := j.next.Add(-writeBurst).Sub(now)
 		if b := l.batches[0]; early > 0 && !j.closed && b.size < fullBatch && now.Sub(b.since) < longestWait {
 			j.wake(min(early, longestWait-now.Sub(b.since)))
 			return

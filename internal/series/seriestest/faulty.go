@@ -1,0 +1,205 @@
+package seriestest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"muster"
+	"muster/internal/series"
+)
+
+// Faults say how often a Faulty engine misbehaves, as shares of its writes.
+type Faults struct {
+	Refuse  float64       // nothing is written, ErrUnavailable is returned
+	Unknown float64       // the write happens, ErrUnavailable is returned
+	Double  float64       // the write happens twice, the second time after others
+	Delay   time.Duration // a write takes up to this long
+}
+
+// Faulty wraps an engine and makes it misbehave as a distributed store may. Reads fail as often as Refuse says.
+type Faulty struct {
+	series.Engine
+	mu     sync.Mutex
+	random *rand.Rand
+	faults Faults
+	dead   bool
+	later  []func()
+}
+
+// NewFaulty wraps an engine; equal seeds give equal faults for equal calls.
+func NewFaulty(e series.Engine, f Faults, seed uint64) *Faulty {
+	return &Faulty{Engine: e, faults: f, random: rand.New(rand.NewPCG(seed, 1))}
+}
+
+// Set changes how it misbehaves from now on.
+func (f *Faulty) Set(faults Faults) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = faults
+}
+
+// Kill makes every call fail from now on, as if the process had ended: what was not written stays unwritten.
+func (f *Faulty) Kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dead = true
+	f.later = nil
+}
+
+var errFault = fmt.Errorf("%w: seriestest: injected", muster.ErrUnavailable)
+
+// write lets a write happen, or not, or twice, or without saying so.
+func (f *Faulty) write(ctx context.Context, do func() error) error {
+	f.mu.Lock()
+	dice, late := f.random.Float64(), f.random.Float64()
+	faults, dead := f.faults, f.dead
+	again := f.later
+	f.later = nil
+	if !dead && late < faults.Double {
+		f.later = append(f.later, func() { _ = do() })
+	}
+	f.mu.Unlock()
+	if dead {
+		return errFault
+	}
+	for _, g := range again {
+		g()
+	}
+	if faults.Delay > 0 {
+		select {
+		case <-time.After(time.Duration(late * float64(faults.Delay))):
+		case <-ctx.Done():
+			return errFault
+		}
+	}
+	if dice < faults.Refuse {
+		return errFault
+	}
+	f.mu.Lock()
+	dead = f.dead
+	f.mu.Unlock()
+	if dead {
+		return errFault
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	if dice < faults.Refuse+faults.Unknown {
+		return errFault
+	}
+	return nil
+}
+
+func (f *Faulty) read() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead || f.random.Float64() < f.faults.Refuse {
+		return errFault
+	}
+	return nil
+}
+
+// AppendSegment fits series.Engine.
+func (f *Faulty) AppendSegment(ctx context.Context, key series.SegmentKey, data []byte) error {
+	own := append([]byte(nil), data...)
+	return f.write(ctx, func() error { return f.Engine.AppendSegment(ctx, key, own) })
+}
+
+// ScanSegments fits series.Engine.
+func (f *Faulty) ScanSegments(ctx context.Context, shard int, from, through series.Minute, each func(series.SegmentKey, []byte) error) error {
+	if err := f.read(); err != nil {
+		return err
+	}
+	return f.Engine.ScanSegments(ctx, shard, from, through, each)
+}
+
+// PutSchema fits series.Engine.
+func (f *Faulty) PutSchema(ctx context.Context, id muster.SchemaID, canonical []byte) error {
+	return f.write(ctx, func() error { return f.Engine.PutSchema(ctx, id, canonical) })
+}
+
+// PutNodeSchemas fits series.Engine.
+func (f *Faulty) PutNodeSchemas(ctx context.Context, rows []series.NodeSchema) error {
+	f.mu.Lock()
+	double := f.faults.Double
+	f.faults.Double = 0 // rows replace each other: an old one that comes back is not part of the contract
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		f.faults.Double = double
+		f.mu.Unlock()
+	}()
+	return f.write(ctx, func() error { return f.Engine.PutNodeSchemas(ctx, rows) })
+}
+
+// ScanNodeSchemas fits series.Engine.
+func (f *Faulty) ScanNodeSchemas(ctx context.Context, shard int, each func(series.NodeSchema) error) error {
+	if err := f.read(); err != nil {
+		return err
+	}
+	return f.Engine.ScanNodeSchemas(ctx, shard, each)
+}
+
+// PutBlocks fits series.Engine.
+func (f *Faulty) PutBlocks(ctx context.Context, blocks []series.Block) error {
+	return f.write(ctx, func() error { return f.Engine.PutBlocks(ctx, blocks) })
+}
+
+// ScanBlocks fits series.Engine.
+func (f *Faulty) ScanBlocks(ctx context.Context, r series.BlockRange, each func(*series.Block) error) error {
+	if err := f.read(); err != nil {
+		return err
+	}
+	return f.Engine.ScanBlocks(ctx, r, each)
+}
+
+// PutTiles fits series.Engine.
+func (f *Faulty) PutTiles(ctx context.Context, tiles []series.Tile) error {
+	return f.write(ctx, func() error { return f.Engine.PutTiles(ctx, tiles) })
+}
+
+// ScanTiles fits series.Engine.
+func (f *Faulty) ScanTiles(ctx context.Context, r series.TileRange, each func(*series.Tile) error) error {
+	if err := f.read(); err != nil {
+		return err
+	}
+	return f.Engine.ScanTiles(ctx, r, each)
+}
+
+// PutDirty fits series.Engine.
+func (f *Faulty) PutDirty(ctx context.Context, marks []series.Dirty) error {
+	return f.write(ctx, func() error { return f.Engine.PutDirty(ctx, marks) })
+}
+
+// PutBuilt fits series.Engine.
+func (f *Faulty) PutBuilt(ctx context.Context, b series.Built) error {
+	f.mu.Lock()
+	dead := f.dead
+	f.mu.Unlock()
+	if dead {
+		return errFault
+	}
+	return f.Engine.PutBuilt(ctx, b)
+}
+
+// PutCovered fits series.Engine.
+func (f *Faulty) PutCovered(ctx context.Context, c series.Covered) error {
+	f.mu.Lock()
+	dead := f.dead
+	f.mu.Unlock()
+	if dead {
+		return errFault
+	}
+	return f.Engine.PutCovered(ctx, c)
+}
+
+// Expire fits series.Engine.
+func (f *Faulty) Expire(ctx context.Context, e series.Expiry) error {
+	if err := f.read(); err != nil {
+		return err
+	}
+	return f.Engine.Expire(ctx, e)
+}
