@@ -25,8 +25,9 @@ import (
 const (
 	// DefaultPeriod is how often an agent measures when nobody looks.
 	DefaultPeriod = 10 * time.Second
-	// MinPeriod and MaxPeriod bound the period, whoever sets it.
+	// MinPeriod is the shortest period, whoever sets it.
 	MinPeriod = time.Second
+	// MaxPeriod is the longest.
 	MaxPeriod = time.Hour
 
 	factsEvery    = 10 * time.Minute

@@ -217,7 +217,9 @@ func newRig(t *testing.T, server string, change func(*uplink.Options)) *rig {
 	r.options = uplink.Options{
 		Server: server, Token: "enrol_secret",
 		Hello: func() wire.Hello { return wire.Hello{Hostname: "web-1", Period: time.Second} },
-		Dial:  func(ctx context.Context, n, a string) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, n, a) },
+		Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, n, a)
+		},
 	}
 	if change != nil {
 		change(&r.options)

@@ -211,6 +211,9 @@ func (u *Uplink) endpoints() []string {
 	return list
 }
 
+// longestRetry bounds what a server may ask for.
+const longestRetry = 5 * time.Minute
+
 // judge decides how long to wait after a connection ended, or that there is no sense in going on.
 func (u *Uplink) judge(err error) (time.Duration, error) {
 	var refusal *refusedError
@@ -227,7 +230,7 @@ func (u *Uplink) judge(err error) (time.Duration, error) {
 	case r.Permanent:
 		return u.pause.longest(), nil
 	}
-	return max(r.RetryAfter, u.pause.next()), nil
+	return max(min(r.RetryAfter, longestRetry), u.pause.next()), nil
 }
 
 // complain logs why there is no connection: at first, and from time to time.
@@ -247,9 +250,6 @@ func (e *refusedError) Error() string {
 	reason := e.Reason
 	if reason == "" {
 		reason = string(e.Code)
-	}
-	if e.Code == wire.RefusalDuplicate {
-		reason += " (a machine that was copied needs a state directory of its own: remove the copy's and enrol it anew)"
 	}
 	return "the server refused the agent: " + reason
 }

@@ -34,9 +34,11 @@ const (
 	MaxGreeting = 64 << 10
 	// MaxFrames is how many frames one message may carry.
 	MaxFrames = 1000
-	// MaxFacts is how many facts a node may tell, MaxFactKey and MaxFactValue their lengths in bytes.
-	MaxFacts     = 128
-	MaxFactKey   = 100
+	// MaxFacts is how many facts a node may tell.
+	MaxFacts = 128
+	// MaxFactKey is the longest name of a fact, in bytes.
+	MaxFactKey = 100
+	// MaxFactValue is the longest value of a fact, in bytes.
 	MaxFactValue = 1000
 	// MaxAddresses is how many addresses a node may tell.
 	MaxAddresses = 64
