@@ -1,7 +1,12 @@
 package column_test
 
 import (
+	"errors"
 	"math"
+	"muster"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
 
 	"muster/internal/column"
@@ -136,3 +141,81 @@ func BenchmarkDayOfOneMetric(b *testing.B) {
 		}
 	}
 }
+
+func TestBlockRefuses(t *testing.T) {
+	var c column.Codec
+	base := func() *column.Block { return column.Gather(hostFrames(1, 3, 10_000)) }
+	for name, spoil := range map[string]func(*column.Block){
+		"times that stand still": func(b *column.Block) { b.Times[1] = b.Times[0] },
+		"a value too few":        func(b *column.Block) { b.Columns[2].Values = b.Columns[2].Values[1:] },
+		"an unknown schema":      func(b *column.Block) { b.Columns[2].Schema = 1 },
+		"a negative index":       func(b *column.Block) { b.Columns[2].Index = -1 },
+	} {
+		b := base()
+		spoil(b)
+		if _, err := c.AppendBlock(nil, b); !errors.Is(err, muster.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b := base()
+	b.Times = make([]int64, column.MaxRows+1)
+	if _, err := c.AppendBlock(nil, b); !errors.Is(err, muster.ErrLimited) {
+		t.Errorf("too many instants: %v", err)
+	}
+}
+
+// A metric that two schemas have is one column; what only one has is absent in the other's frames; a
+// frame that comes twice counts once.
+func TestGather(t *testing.T) {
+	metric := func(name string) muster.Metric { return muster.Metric{Name: name, Unit: "1", Kind: muster.Gauge} }
+	old := mustSchema([]muster.Metric{metric("a"), metric("b")})
+	young := mustSchema([]muster.Metric{metric("c"), metric("a")})
+	b := column.Gather([]*muster.Frame{
+		{At: 10, Schema: old, Values: []float64{1, 2}},
+		{At: 20, Schema: old, Values: []float64{8, 8}},
+		{At: 20, Schema: old, Values: []float64{3, 4}},
+		{At: 30, Schema: young, Values: []float64{5, 6}},
+	})
+	nan := math.NaN()
+	want := []column.Column{
+		{Schema: 0, Index: 0, Values: []float64{nan, nan, 5}},
+		{Schema: 0, Index: 1, Values: []float64{1, 3, 6}},
+		{Schema: 1, Index: 1, Values: []float64{2, 4, nan}},
+	}
+	if !slices.Equal(b.Times, []int64{10, 20, 30}) || !slices.Equal(b.Schemas, []muster.SchemaID{young.ID, old.ID}) || len(b.Columns) != len(want) {
+		t.Fatalf("%+v", b)
+	}
+	for i := range want {
+		if b.Columns[i].Schema != want[i].Schema || b.Columns[i].Index != want[i].Index || !slices.EqualFunc(b.Columns[i].Values, want[i].Values, sameBits) {
+			t.Errorf("column %d is %+v, want %+v", i, b.Columns[i], want[i])
+		}
+	}
+	if empty := column.Gather(nil); len(empty.Times)+len(empty.Columns) != 0 {
+		t.Errorf("%+v", empty)
+	}
+}
+
+// One codec serves many goroutines.
+func TestCodecIsShared(t *testing.T) {
+	var c column.Codec
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			b := column.Gather(hostFrames(uint64(i), 40, 10_000))
+			for range 5 {
+				stored, err := c.AppendBlock(nil, b)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				expectBlock(errorer{t}, &c, stored, b)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// errorer lets helpers report from goroutines.
+type errorer struct{ *testing.T }
+
+func (e errorer) Fatalf(format string, args ...any) { e.Errorf(format, args...); runtime.Goexit() }
