@@ -75,6 +75,9 @@ func (l *limiter) take(all []attempt) (wait time.Duration) {
 	now := l.now()
 	for _, a := range all {
 		full := l.buckets[a.key].full
+		if full.Before(now) {
+			continue
+		}
 		if over := full.Sub(now) - time.Duration(a.burst-1)*a.every; over > 0 {
 			wait = max(wait, over)
 		}
