@@ -117,7 +117,10 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.say(r.Context(), b)
-	b.Node, b.Birth, b.Waiting = f.Node.String(), p.opts.Started.UnixMilli(), len(f.Panels) == 0
+	b.Node, b.Waiting = f.Node.String(), len(f.Panels) == 0
+	if row, err := p.opts.Board.Get(f.Account, f.Node); err == nil {
+		b.Birth = row.Node.CreatedAt.UnixMilli()
+	}
 	data, err := f.All(r.Context(), p.opts.Shell.Now())
 	if err != nil {
 		p.opts.Shell.Fail(w, r, err)

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -30,6 +32,8 @@ type tab struct {
 
 	mu         sync.Mutex
 	complaints []string
+	up         bool   // no button of the mouse is down
+	expected   string // a part of the complaints that are all right
 }
 
 func openTab(t *testing.T, h http.Handler) *tab {
@@ -48,7 +52,7 @@ func openTab(t *testing.T, h http.Handler) *tab {
 	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(alloc)
 	t.Cleanup(end)
-	b := &tab{Context: ctx, t: t, base: server.URL}
+	b := &tab{Context: ctx, t: t, base: server.URL, up: true}
 	b.do(call(log.Enable, cdp.Empty{}))
 	listen(b, runtime.ExceptionThrown, func(ev runtime.EventExceptionThrown) {
 		b.complain("the browser threw: " + (&chromedp.ExceptionError{ExceptionDetails: ev.ExceptionDetails}).Error())
@@ -62,7 +66,9 @@ func openTab(t *testing.T, h http.Handler) *tab {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, c := range b.complaints {
-			t.Error(c)
+			if b.expected == "" || !strings.Contains(c, b.expected) {
+				t.Error(c)
+			}
 		}
 	})
 	b.do(chromedp.EmulateViewport(1440, 900))
@@ -124,6 +130,27 @@ func (b *tab) dark(on bool) {
 		scheme = "dark"
 	}
 	b.do(call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
+}
+
+// mouse moves or presses the mouse at a share of an element's width, half-way down.
+func (b *tab) mouse(kind, selector string, at float64) {
+	b.t.Helper()
+	box := eval[[]float64](b, `(() => { const r = document.querySelector(`+quote(selector)+`).getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`)
+	buttons := int64(1)
+	if kind == "mouseMoved" && b.up {
+		buttons = 0
+	}
+	b.up = kind != "mousePressed" && (b.up || kind == "mouseReleased")
+	ev := input.DispatchMouseEventParams{Type: input.DispatchMouseEventType(kind), X: box[0] + box[2]*at, Y: box[1] + box[3]/2, Button: "left", Buttons: buttons, ClickCount: 1}
+	if buttons == 0 {
+		ev.Button = "none"
+	}
+	b.do(call(input.DispatchMouseEvent, ev))
+}
+
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
 }
 
 // shot keeps a picture when MUSTER_SHOTS names a directory.

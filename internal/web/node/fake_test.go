@@ -32,6 +32,8 @@ type machine struct {
 	hub     *live.Hub
 	events  []muster.Event
 	quicken int
+	removed bool
+	role    muster.Role
 	now     func() time.Time
 }
 
@@ -129,7 +131,7 @@ func host() []made {
 func newMachine(age time.Duration) *machine {
 	born := time.Now().Add(-age)
 	m := &machine{
-		state: muster.Up, born: born, metrics: host(), hub: live.New(live.Options{}), quick: time.Now().Add(-20 * time.Second), now: time.Now,
+		state: muster.Up, born: born, metrics: host(), hub: live.New(live.Options{}), role: muster.Admin, quick: time.Now().Add(-20 * time.Second), now: time.Now,
 		node: muster.Node{
 			ID: muster.NewNodeID(), Name: "db-primary", Hostname: "db-primary", Addresses: []string{"10.0.4.12", "2a01:4f8:c17::12"},
 			Tags: []string{"db", "env=prod", "team=core"}, Star: true, AgentVersion: "0.1.0", Period: 10 * time.Second, CreatedAt: born, Rev: 3,
@@ -265,13 +267,14 @@ func (m *machine) beat(t *testing.T) {
 	}()
 }
 
-// site gives the pages of the machine with an admin looking.
-func (m *machine) site(t *testing.T) http.Handler {
+// page gives the pages of the machine alone.
+func (m *machine) page(t *testing.T) *node.Page {
 	t.Helper()
-	s := shell.New(shell.Options{Version: "0.1.0", Nav: []shell.NavItem{
-		{Key: "overview", Title: "Overview", Href: "/"}, {Key: "nodes", Title: "Nodes", Href: "/nodes"}, {Key: "settings", Title: "Settings", Href: "/settings", Wide: true},
-	}})
-	p := node.New(node.Options{
+	return node.New(m.options(shell.New(shell.Options{})))
+}
+
+func (m *machine) options(s *shell.Shell) node.Options {
+	return node.Options{
 		Shell: s, Board: m, Series: m, Hub: m.hub, Events: m,
 		Quicken: func(muster.AccountID, muster.NodeID, time.Duration, time.Duration) {
 			m.mu.Lock()
@@ -283,12 +286,21 @@ func (m *machine) site(t *testing.T) http.Handler {
 			defer m.mu.Unlock()
 			return fn(&m.node)
 		},
-		Remove: func(context.Context, shell.Viewer, muster.NodeID) error { return nil },
-	})
+		Remove: func(context.Context, shell.Viewer, muster.NodeID) error { m.removed = true; return nil },
+	}
+}
+
+// site gives the pages of the machine with an admin looking.
+func (m *machine) site(t *testing.T) http.Handler {
+	t.Helper()
+	s := shell.New(shell.Options{Version: "0.1.0", Nav: []shell.NavItem{
+		{Key: "overview", Title: "Overview", Href: "/"}, {Key: "nodes", Title: "Nodes", Href: "/nodes"}, {Key: "settings", Title: "Settings", Href: "/settings", Wide: true},
+	}})
+	p := node.New(m.options(s))
 	mux := http.NewServeMux()
 	p.Routes(mux)
 	mux.Handle(shell.AssetPrefix, s.AssetHandler())
-	viewer := shell.Viewer{Identity: auth.Identity{Account: m.node.Account, User: "user_1", Name: "admin", Role: muster.Admin}, AccountName: "acme", CSRF: "token", HasPassword: true}
+	viewer := shell.Viewer{Identity: auth.Identity{Account: m.node.Account, User: "user_1", Name: "admin", Role: m.role}, AccountName: "acme", CSRF: "token", HasPassword: true}
 	return shell.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, r.WithContext(shell.WithViewer(r.Context(), viewer)))
 	}))

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"embed"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -120,6 +121,10 @@ func (p *Page) part(w http.ResponseWriter, r *http.Request) {
 	b, err := p.body(r)
 	if err != nil {
 		p.opts.Shell.Fail(w, r, err)
+		return
+	}
+	if (name == "users" || name == "tokens") && !b.MayAdmin || name == "enrollments" && !b.MayInvite {
+		p.opts.Shell.Fail(w, r, fmt.Errorf("%w: settings: your role does not show this", muster.ErrDenied))
 		return
 	}
 	p.view.Part(w, r, name, b)

@@ -155,7 +155,7 @@ export class Chart {
     this.window = w;
     const { v, note, at } = this.current();
     const age = w.now - at;
-    const old = w.live && at > 0 && age > Math.max(2.5 * Math.max(w.period, this.spec.step), 15000);
+    const old = w.live && at > 0 && age > Math.max(2.5 * Math.max(w.period, this.spec.fresh ? 0 : this.spec.step), 10000);
     if (old !== this.old) this.stale = true;
     this.old = old;
     this.figure.classList.toggle("old", old);
