@@ -3,12 +3,12 @@ package column_test
 import (
 	"errors"
 	"math"
-	"muster"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 
+	"muster"
 	"muster/internal/column"
 )
 

@@ -16,7 +16,7 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files anew: only tog
 
 // goldenBlock has a column of every kind: constant, steady, decimals, pages, gaps, floats, wild ones.
 func goldenBlock() *column.Block {
-	const rows = 40
+	const rows = 150
 	b := &column.Block{Schemas: []muster.SchemaID{{1, 2, 3}, {4, 5, 6}}}
 	add := func(schema, index int, value func(i float64) float64) {
 		col := column.Column{Schema: schema, Index: index}
