@@ -222,26 +222,54 @@ func TestSpoolCountsWhatDamageInTheMiddleCosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content[len(content)/2] ^= 0x40
-	if err := os.WriteFile(middle, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := openSpool(t, uplink.SpoolOptions{Dir: dir})
-	got := times(drain(s))
-	lost := s.Stats().Corrupt
-	if lost == 0 || lost > 10 || len(got)+int(lost) != 30 || got[len(got)-1] != 29 {
-		t.Errorf("%d lost, got %v", lost, got)
-	}
-	s.Ack(drainAgain(s))
-	if p := s.Stats().Pending; p != 0 {
-		t.Errorf("%d still pending", p)
+	for at := 16; at < len(content); at += 3 { // any byte behind the header
+		damaged := slices.Clone(content)
+		damaged[at] ^= 0x40
+		if err := os.WriteFile(middle, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+		list := drain(s)
+		for _, f := range list {
+			if want := frame(f.At, 3); !slices.Equal(f.Values, want.Values) || f.Source != want.Source {
+				t.Fatalf("byte %d: a damaged frame came through: %+v", at, f)
+			}
+		}
+		got, lost := times(list), s.Stats().Corrupt
+		if lost == 0 || lost > 10 || len(got)+int(lost) != 30 || got[len(got)-1] != 29 {
+			t.Fatalf("byte %d: %d lost, got %v", at, lost, got)
+		}
+		s.Ack(list[len(list)-1])
+		if p := s.Stats().Pending; p != 0 {
+			t.Fatalf("byte %d: %d still pending", at, p)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, "cursor")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-func drainAgain(s *uplink.Spool) uplink.Frame {
-	s.Rewind(false)
-	list := drain(s)
-	return list[len(list)-1]
+func TestSpoolRemembersNowAndThenWhatWasAcknowledged(t *testing.T) {
+	dir := t.TempDir()
+	clock := &manual{at: time.Unix(1790000000, 0)}
+	s := openSpool(t, uplink.SpoolOptions{Dir: dir, Now: clock.now})
+	for at := range int64(100) {
+		put(t, s, at, at+1, 3)
+		s.Ack(drain(s)[0])
+		clock.at = clock.at.Add(10 * time.Second)
+	}
+	// The process dies without a word; another takes up its files.
+	killed := t.TempDir()
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	again := openSpool(t, uplink.SpoolOptions{Dir: killed, Now: clock.now})
+	if n := len(drain(again)); n > 10 {
+		t.Errorf("%d acknowledged frames would be sent again", n)
+	}
 }
 
 func TestSpoolBearsStrangeFilesAndCursors(t *testing.T) {

@@ -14,13 +14,14 @@ import (
 
 // eachField calls each for every field of a message, in the order of the bytes.
 func eachField(b []byte, each func(protowire.Number, *field) error) error {
+	var f field // one for all fields: it escapes into each
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
 			return fmt.Errorf("%w: %w", muster.ErrInvalid, protowire.ParseError(n))
 		}
 		b = b[n:]
-		f := field{num: num, typ: typ}
+		f = field{num: num, typ: typ}
 		switch typ {
 		case protowire.VarintType:
 			f.varint, n = protowire.ConsumeVarint(b)
