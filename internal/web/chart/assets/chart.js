@@ -3,7 +3,7 @@
 import { Lines, arrays } from "./lines.js";
 import { colours, thin } from "./theme.js";
 import { instant, labels, span, ticks } from "./time.js";
-import { roundUp, show, text, tick } from "./units.js";
+import { brief, roundUp, show, text, tick } from "./units.js";
 
 /** @typedef {import("./lines.js").SentPanel} SentPanel */
 /** @typedef {import("./lines.js").Line} Line */
@@ -221,11 +221,11 @@ export class Chart {
       }));
       const rest = this.lines.lines.length - shown.length + this.spec.hidden;
       if (rest > 0) this.legend.append(el("span", "", "+" + rest));
-      this.legend.hidden = this.lines.lines.length < 2 && (shown[0]?.name === this.spec.title || shown[0]?.name === this.spec.note);
+      this.legend.hidden = this.lines.lines.length < 2 && (!this.spec.mono || shown[0]?.name === this.spec.title);
     }
     [...this.legend.querySelectorAll("b")].forEach((b, i) => {
       const v = at === null ? null : valueAt(shown[i], at, this.reach());
-      const t = v === null || v === undefined ? "" : text(v, this.spec.unit);
+      const t = v === null || v === undefined ? "" : brief(v, this.spec.unit);
       if (b.textContent !== t) b.textContent = t;
     });
   }
@@ -298,7 +298,9 @@ export class Chart {
 
   /** Redraws with other colours. */
   repaint() {
-    this.u?.redraw(false, true);
+    this.shape = "";
+    this.stale = true;
+    if (this.seen) this.draw();
   }
 
   fit() {
@@ -350,7 +352,7 @@ export class Chart {
   instants(u) {
     const width = Math.max(1, u.width - LEFT);
     const { from, to } = this.window;
-    const t = ticks(from, to, Math.max(2, Math.floor(width / 72)));
+    const t = ticks(from, to, Math.min(10, Math.max(2, Math.floor(width / 72))));
     const edge = (t.step < 60_000 ? 24 : 17) * ((to - from) / width);
     this.ticks = { step: t.step, at: t.at.filter((at) => at - from > edge && to - at > edge * 0.75) };
     return this.ticks.at.map((at) => at / 1000);
@@ -398,6 +400,8 @@ export class Chart {
   /** @param {Plot} u */
   pointer(u) {
     const left = u.cursor.left ?? -1;
+    // uPlot also calls when a chart is resized or redrawn under a crosshair that another chart put there.
+    if (left >= 0 && this.at === undefined && !this.plot.matches(":hover")) return;
     this.stage.point(this, left < 0 ? null : u.posToVal(left, "x") * 1000);
   }
 
@@ -416,6 +420,7 @@ export class Chart {
    */
   point(at, own) {
     this.pointed = at !== null;
+    this.figure.classList.toggle("pointed", this.pointed);
     if (!own && this.u) {
       const left = at === null ? -10 : this.u.valToPos(at / 1000, "x");
       this.u.setCursor({ left, top: -10 }, false);

@@ -110,6 +110,15 @@ export function text(v, unit) {
 }
 
 /**
+ * A value in as few signs as say it, for the legend: "34%", "24.6M", "17.2ms". The unit stands in the chart's head.
+ * @param {number} v
+ * @param {string} unit
+ */
+export function brief(v, unit) {
+  return show(v, unit).text + scaleOf(unit, v).suffix;
+}
+
+/**
  * The label of an axis that ends at `top`.
  * @param {number} v
  * @param {string} unit
