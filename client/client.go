@@ -31,7 +31,7 @@ const DefaultServer = "http://127.0.0.1:8080"
 type Options struct {
 	Server    string        // its address, "https://muster.example.com"; DefaultServer when empty
 	Token     string        // the API token; without it only what is public can be read
-	Pin       string        // SHA-256 of the server's certificate in hex, for one that signed itself; empty trusts the system's roots
+	Pin       string        // SHA-256 in hex of the server's certificate or of the authority that signed it; empty trusts the system's roots
 	UserAgent string        // what the program calls itself; "muster-client" when empty
 	Retries   int           // how often a call is tried again when that is safe; 3 when 0, none when negative
 	Timeout   time.Duration // for one try of a call, not for streams; 30 s when 0
@@ -118,15 +118,22 @@ func newTransport(pin string) (*http.Transport, error) {
 	return t, nil
 }
 
+// checkPin wants the pinned certificate in the chain: as the server's own, or as the authority that signed it.
 func checkPin(chain []*x509.Certificate, want []byte) error {
-	if len(chain) == 0 {
-		return errors.New("client: the server showed no certificate")
+	for i, cert := range chain {
+		sum := sha256.Sum256(cert.Raw)
+		if subtle.ConstantTimeCompare(sum[:], want) != 1 {
+			continue
+		}
+		if i == 0 {
+			return nil
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(cert)
+		_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots})
+		return err
 	}
-	got := sha256.Sum256(chain[0].Raw)
-	if subtle.ConstantTimeCompare(got[:], want) != 1 {
-		return fmt.Errorf("client: the server's certificate is not the pinned one: it has SHA-256 %x", got)
-	}
-	return nil
+	return errors.New("the server's certificate is not the pinned one")
 }
 
 // Error is an answer that is not a success. It wraps the muster error kind that its status stands for,

@@ -13,6 +13,7 @@ import (
 // ListOptions choose a part of a list.
 type ListOptions struct {
 	Query  string // the node query language; nodes only
+	Name   string // only the one of exactly this name; nodes only
 	Sort   string // a field, with "-" before it for the other direction; nodes only
 	Limit  int    // items of a page; the server's default when 0
 	Cursor string // where to go on: the Next of the page before
@@ -21,6 +22,7 @@ type ListOptions struct {
 func (o ListOptions) values() url.Values {
 	v := url.Values{}
 	set(v, "query", o.Query)
+	set(v, "name", o.Name)
 	set(v, "sort", o.Sort)
 	set(v, "cursor", o.Cursor)
 	if o.Limit > 0 {

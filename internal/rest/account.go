@@ -34,7 +34,11 @@ func (a *API) accountObject(acct *muster.Account) *object[api.Account] {
 		Object: api.Object{ID: acct.ID.String(), Rev: acct.Rev, CreatedAt: acct.CreatedAt.UTC(), UpdatedAt: acct.UpdatedAt.UTC()},
 		Name:   acct.Name, Retention: acct.Retention, RetentionClasses: []api.RetentionClass{},
 	}
-	for _, c := range a.o.Series.Classes() {
+	classes := a.o.Series.Classes()
+	if out.Retention == "" && len(classes) > 0 {
+		out.Retention = classes[0].Name // what holds for an account that never chose
+	}
+	for _, c := range classes {
 		out.RetentionClasses = append(out.RetentionClasses, api.RetentionClass{
 			Name: c.Name, Raw: api.FormatDuration(c.Raw), Tiles5m: api.FormatDuration(c.Tile5m), Tiles1h: api.FormatDuration(c.Tile1h),
 			BytesPerNodeYear: c.BytesPerNodeYear,

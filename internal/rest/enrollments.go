@@ -59,7 +59,10 @@ func (a *API) createEnrollment(ctx context.Context, in *createEnrollmentInput) (
 		return nil, err
 	}
 	out := toEnrollment(&e)
-	out.Token, out.Command = token, a.joinCommand(in.of(a), token)
+	out.Token = token
+	if out.Command, err = a.joinCommand(in.of(a), token); err != nil {
+		return nil, err
+	}
 	return &made[api.Enrollment]{ETag: etag(out.Rev), Location: api.PathEnrollments + "/" + out.ID, Body: &out}, nil
 }
 

@@ -2,9 +2,7 @@ package rest
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	_ "embed"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,8 +25,8 @@ import (
 var joinText string
 
 func (a *API) agentRoutes() {
-	script := template.Must(template.New("join.sh").Parse(joinText))
-	a.mux.HandleFunc("GET "+api.PathJoin+"/{token}", func(w http.ResponseWriter, r *http.Request) { a.join(w, r, script) })
+	a.script = template.Must(template.New("join.sh").Parse(joinText))
+	a.mux.HandleFunc("GET "+api.PathJoin+"/{token}", a.join)
 	a.mux.HandleFunc("GET "+api.PathDownload+"/SHA256SUMS", a.checksums)
 	a.mux.HandleFunc("GET "+api.PathDownload+"/{file}", a.download)
 }
@@ -85,35 +83,48 @@ func addressOf(host string, secure bool) string {
 	return url
 }
 
-// pin gives the SHA-256 of the public key of a certificate that signed itself; nil when there is none.
-func (a *API) pin() []byte {
+// pin gives the SHA-256 of the certificate that agents are to pin, in hexadecimal; "" when there is none.
+func (a *API) pin(base string) string {
 	der := a.o.Certificate()
-	if der == nil {
-		return nil
+	if der == nil || !strings.HasPrefix(base, "https://") {
+		return ""
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.log.Error("rest: read the server's certificate", "error", err)
-		return nil
-	}
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	return sum[:]
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }
 
-// joinCommand gives the line to paste on a new machine. With a certificate that signed itself the line
-// carries the pin, so that not even the first download trusts anybody else.
-func (a *API) joinCommand(base, token string) string {
-	flags := "-fsS"
-	if pin := a.pin(); pin != nil && strings.HasPrefix(base, "https://") {
-		flags = "-fsSk --pinnedpubkey 'sha256//" + base64.StdEncoding.EncodeToString(pin) + "'"
+// joinCommand gives the line to paste on a new machine. When the server's certificate is its own, nothing
+// on the machine trusts it yet: then the line carries the script's hash, and the script the agent's.
+func (a *API) joinCommand(base, token string) (string, error) {
+	from := base + api.PathJoin + "/" + token
+	if a.pin(base) == "" {
+		return "curl -fsS " + from + " | sudo sh", nil
 	}
-	return fmt.Sprintf("curl %s %s%s/%s | sudo sh", flags, base, api.PathJoin, token)
+	script := sha256.New()
+	if err := a.script.Execute(script, a.joinScript(base, token)); err != nil {
+		return "", fmt.Errorf("rest: write the join script: %w", err)
+	}
+	return fmt.Sprintf("curl -fsSk %s >join.sh && echo '%x  join.sh' | sha256sum -c && sudo sh join.sh", from, script.Sum(nil)), nil
+}
+
+// joinScript fills the script for an invitation that holds.
+func (a *API) joinScript(base, token string) joinScript {
+	s := joinScript{Server: base, Token: token, Pin: a.pin(base), Download: api.PathDownload}
+	var names []string
+	for _, f := range a.agents() {
+		if plainName.MatchString(f.OS) && plainName.MatchString(f.Arch) && plainSum.MatchString(f.SHA256) {
+			s.Agents = append(s.Agents, joinAgent{f.OS + "-" + f.Arch, f.SHA256})
+			names = append(names, f.OS+"-"+f.Arch)
+		}
+	}
+	s.Available = strings.Join(names, ", ")
+	return s
 }
 
 // joinScript is what the script's template is filled with; nothing in it needs quoting.
 type joinScript struct {
 	Server, Token string
-	Pin, CurlPin  string // of the public key: hexadecimal, and base64
+	Pin           string // the SHA-256 of the certificate to pin; empty for none
 	Agents        []joinAgent
 	Available     string // the targets, for reading
 	Refused       string // why the invitation does not hold; empty when it does
@@ -123,36 +134,25 @@ type joinScript struct {
 type joinAgent struct{ Target, Sum string }
 
 // join gives the shell script that installs the agent and lets it join.
-func (a *API) join(w http.ResponseWriter, r *http.Request, script *template.Template) {
-	s := joinScript{Server: a.o.PublicURL, Token: r.PathValue("token"), Download: api.PathDownload}
-	if s.Server == "" {
-		s.Server = addressOf(r.Host, r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https")
+func (a *API) join(w http.ResponseWriter, r *http.Request) {
+	base, token := a.o.PublicURL, r.PathValue("token")
+	if base == "" {
+		base = addressOf(r.Host, r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https")
 	}
-	if s.Server == "" || !plainToken.MatchString(s.Token) {
+	if base == "" || !plainToken.MatchString(token) {
 		writeProblem(w, newFault(http.StatusNotFound, "This is not an invitation; make a new one."))
 		return
 	}
-	refused, err := a.refused(r, s.Token)
-	if err != nil {
+	s := a.joinScript(base, token)
+	var err error
+	if s.Refused, err = a.refused(r, token); err != nil {
 		writeProblem(w, a.toFault(r.Context(), err))
 		return
 	}
-	s.Refused = refused
-	if pin := a.pin(); pin != nil && strings.HasPrefix(s.Server, "https://") {
-		s.Pin, s.CurlPin = hex.EncodeToString(pin), base64.StdEncoding.EncodeToString(pin)
-	}
-	var names []string
-	for _, f := range a.agents() {
-		if plainName.MatchString(f.OS) && plainName.MatchString(f.Arch) && plainSum.MatchString(f.SHA256) {
-			s.Agents = append(s.Agents, joinAgent{f.OS + "-" + f.Arch, f.SHA256})
-			names = append(names, f.OS+"-"+f.Arch)
-		}
-	}
-	s.Available = strings.Join(names, ", ")
 	h := w.Header()
 	h.Set("Content-Type", "text/x-shellscript; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	if err := script.Execute(w, s); err != nil {
+	if err := a.script.Execute(w, s); err != nil {
 		a.log.WarnContext(r.Context(), "rest: write the join script", "error", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"text/template"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -44,12 +45,12 @@ type Options struct {
 	Ready func(ctx context.Context) []api.Part
 	// Told hears of changelog lines after they were saved; it must not block. Nil means nobody.
 	Told func([]muster.Event)
-	// Certificate gives the server's certificate in DER when it signed itself, so that new agents pin it;
-	// it gives nil, or is nil, when the machines' own roots are enough or there is no TLS.
+	// Certificate gives, in DER, the certificate that new agents must pin: the server's own or that of its
+	// authority. It gives nil, or is nil, when the machines' own roots are enough or there is no TLS.
 	Certificate func() []byte
 
 	Cookie    string // the name of the session's cookie; "muster_session" when empty
-	LoginPath string // the page that redeems a one-time code, up to the code; "/login?code=" when empty
+	LoginPath string // the page that redeems a one-time code, up to the code; "/login/" when empty
 	PublicURL string // the server's address as others see it; read from the request when empty
 	Version   string // of the program; "dev" when empty
 
@@ -64,7 +65,7 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("rest: options: %w: Nodes, Series, Store, Auth and Live are needed", muster.ErrInvalid)
 	}
 	fill(&o.Cookie, "muster_session")
-	fill(&o.LoginPath, "/login?code=")
+	fill(&o.LoginPath, "/login/")
 	fill(&o.Version, "dev")
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	if o.PublicURL != "" && !plainURL(o.PublicURL) {
@@ -104,6 +105,8 @@ type API struct {
 	mux  *http.ServeMux
 	busy locks
 	docs docs
+
+	script *template.Template // of join.sh
 }
 
 // New makes the API; the error wraps muster.ErrInvalid.

@@ -408,7 +408,7 @@ func TestTokensAndUsers(t *testing.T) {
 		t.Errorf("a revoked token: %v", err)
 	}
 	u, err := w.admin.NewUser(ctx, api.UserNew{Name: "ann@example.com", Role: "admin"})
-	if err != nil || !strings.HasPrefix(u.LoginURL, w.server.URL+"/login?code=") {
+	if err != nil || !strings.HasPrefix(u.LoginURL, w.server.URL+"/login/") {
 		t.Fatalf("%+v %v", u, err)
 	}
 	if _, err := w.admin.NewUser(ctx, api.UserNew{Name: "ann@example.com", Role: "admin"}); problem(t, err).Status != 409 {

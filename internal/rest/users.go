@@ -67,7 +67,7 @@ func (a *API) createUser(ctx context.Context, in *createUserInput) (*made[api.Us
 	if err != nil {
 		return nil, err
 	}
-	out.LoginURL = in.of(a) + a.o.LoginPath + url.QueryEscape(code)
+	out.LoginURL = in.of(a) + a.o.LoginPath + url.PathEscape(code)
 	return &made[api.User]{ETag: etag(out.Rev), Location: api.PathUsers + "/" + out.ID, Body: &out}, nil
 }
 

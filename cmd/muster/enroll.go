@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/api"
+)
+
+func (a *app) enrollCommand() *cobra.Command {
+	var e api.EnrollmentNew
+	cmd := &cobra.Command{
+		Use: "enroll", Short: "Invite a machine: shows the line to paste there", Args: args(0, 0),
+		Long:    "Make an invitation and show the line to paste on the machine that is to join. With -o name only that line.",
+		Example: "  muster enroll\n  muster enroll --uses 20 --ttl 1d -o name",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			made, err := c.Enroll(cmd.Context(), e)
+			if err != nil {
+				return err
+			}
+			return a.print(made, []string{made.Command}, func() {
+				fmt.Fprintf(a.out, "Paste this on the machine; it is good %s, until %s:\n\n  %s\n\n", times(made.UsesLeft), made.ExpiresAt.Local().Format(time.DateTime), made.Command)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&e.Uses, "uses", 0, "how many machines may join by it; 1 when 0")
+	cmd.Flags().StringVar(&e.TTL, "ttl", "", "how `long` it lasts, such as 30m, 2h or 7d; 1h when empty")
+	cmd.AddCommand(a.enrollLs(), a.enrollRm())
+	return cmd
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return strconv.Itoa(n) + " times"
+}
+
+func (a *app) enrollLs() *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List invitations", Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			all, err := collect(c.AllEnrollments(cmd.Context()), 0)
+			if err != nil {
+				return err
+			}
+			return a.print(all, ids(all, func(e api.Enrollment) string { return e.ID }), func() {
+				t := &table{columns: []column{{title: "id"}, {title: "uses left", right: true}, {title: "ends in", right: true}, {title: "made", right: true, drop: 1}}}
+				for _, e := range all {
+					left := cell{text: ago(time.Until(e.ExpiresAt))}
+					if time.Now().After(e.ExpiresAt) {
+						left = cell{text: "ended", ink: dim}
+					}
+					t.add(text(e.ID), text(strconv.Itoa(e.UsesLeft)), left, text(since(&e.CreatedAt, time.Now())))
+				}
+				t.write(a.out, a.width, a.colour)
+			})
+		},
+	}
+}
+
+func (a *app) enrollRm() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm ID...", Short: "Take invitations back; machines that joined stay", Args: args(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			for _, id := range args {
+				if err := c.DeleteEnrollment(cmd.Context(), id); err != nil {
+					return gone(err, "invitation", id, "muster enroll ls")
+				}
+			}
+			return nil
+		},
+	}
+}

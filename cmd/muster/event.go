@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/api"
+	"muster/client"
+)
+
+func (a *app) eventCommand() *cobra.Command {
+	cmd := group("event", "Show the changelog: who or what changed what, and when", "")
+	cmd.AddCommand(a.eventLs())
+	return cmd
+}
+
+func (a *app) eventLs() *cobra.Command {
+	most, follow := 0, false
+	cmd := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List changes, the newest last", Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			if follow && a.output != "table" && a.output != "json" {
+				return usagef("--follow shows a table or json")
+			}
+			events, err := collect(c.AllEvents(cmd.Context(), client.ListOptions{Limit: min(most, api.MaxLimit)}), most)
+			if err != nil {
+				return err
+			}
+			slices.Reverse(events)
+			if !follow {
+				return a.print(events, ids(events, func(e api.Event) string { return e.ID }), func() { a.writeEvents(events) })
+			}
+			for i := range events {
+				a.writeEvent(&events[i])
+			}
+			return c.Follow(cmd.Context(), client.StreamOptions{Topics: []string{"events"}}, a.followed)
+		},
+	}
+	cmd.Flags().IntVarP(&most, "limit", "n", 50, "show at most so many; all when 0")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens from now on")
+	return cmd
+}
+
+func (a *app) writeEvents(events []api.Event) {
+	t := &table{columns: []column{{title: "when"}, {title: "what", most: 20, drop: 3}, {title: "who", most: 14, drop: 2}, {title: "name", most: 16}, {title: "change", most: 30}}}
+	for i := range events {
+		e := &events[i]
+		t.add(cell{text: e.At.Local().Format(time.DateTime), ink: dim}, text(e.Kind), text(e.Actor), cell{text: e.Name, ink: bold}, text(e.Text))
+	}
+	t.write(a.out, a.width, a.colour)
+}
+
+// followed writes an event of the stream.
+func (a *app) followed(m client.StreamEvent) error {
+	if m.Kind == "resync" {
+		fmt.Fprintln(a.err, "muster: some changes were left out; `muster event ls` has them all")
+		return nil
+	}
+	var e api.Event
+	if m.Kind == "event" && json.Unmarshal(m.Data, &e) == nil {
+		a.writeEvent(&e)
+	}
+	return nil
+}
+
+func (a *app) writeEvent(e *api.Event) {
+	if a.output == "json" {
+		raw, _ := json.Marshal(e)
+		fmt.Fprintf(a.out, "%s\n", raw)
+		return
+	}
+	line := []string{paint(e.At.Local().Format(time.DateTime), dim, a.colour), clean(e.Kind), clean(e.Actor), paint(clean(e.Name), bold, a.colour), clean(e.Text)}
+	fmt.Fprintln(a.out, strings.Join(line, "  "))
+}

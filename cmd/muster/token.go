@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/api"
+)
+
+// collect gathers a list that pages itself; most 0 is all.
+func collect[T any](list iter.Seq2[T, error], most int) ([]T, error) {
+	out := []T{}
+	for item, err := range list {
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, item); len(out) == most {
+			break
+		}
+	}
+	return out, nil
+}
+
+// ids gives what each item is called.
+func ids[T any](items []T, id func(T) string) []string {
+	out := make([]string, len(items))
+	for i := range items {
+		out[i] = id(items[i])
+	}
+	return out
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	cmd := group("token", "List, make and revoke API tokens", "")
+	cmd.AddCommand(a.tokenLs(), a.tokenAdd(), a.tokenRm())
+	return cmd
+}
+
+func (a *app) tokenLs() *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List API tokens", Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			all, err := collect(c.AllTokens(cmd.Context()), 0)
+			if err != nil {
+				return err
+			}
+			return a.print(all, ids(all, func(t api.Token) string { return t.ID }), func() {
+				t := &table{columns: []column{{title: "name", most: 16}, {title: "role"}, {title: "last used", right: true}, {title: "made", right: true, drop: 2}, {title: "id", drop: 1}}}
+				for _, k := range all {
+					used := since(k.LastUsedAt, time.Now())
+					if used == "" {
+						used = "never"
+					}
+					t.add(text(k.Name), text(k.Role), text(used), text(since(&k.CreatedAt, time.Now())), cell{text: k.ID, ink: dim})
+				}
+				t.write(a.out, a.width, a.colour)
+			})
+		},
+	}
+}
+
+func (a *app) tokenAdd() *cobra.Command {
+	var t api.TokenNew
+	cmd := &cobra.Command{
+		Use: "add NAME", Short: "Make an API token and show its secret, once", Args: args(1, 1),
+		Example: "  export MUSTER_TOKEN=$(muster token add ci --role operator -o name)",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t.Name = args[0]
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			made, err := c.NewToken(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return a.print(made, []string{made.Secret}, func() {
+				fmt.Fprintf(a.out, "%s\n", made.Secret)
+				fmt.Fprintf(a.err, "This is the secret of %s (%s); it is shown only now.\n", clean(made.Name), made.Role)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&t.Role, "role", "observer", "what it may do: observer, operator or admin")
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"observer", "operator", "admin"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (a *app) tokenRm() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm ID...", Aliases: []string{"revoke"}, Short: "Revoke API tokens", Args: args(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			for _, id := range args {
+				if err := c.DeleteToken(cmd.Context(), id); err != nil {
+					return gone(err, "token", id, "muster token ls")
+				}
+			}
+			return nil
+		},
+	}
+}
