@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"muster"
-	"muster/internal/telemetry"
 )
 
 // GuardOptions are a guard's settings; the zero value is good.
@@ -20,7 +19,12 @@ type GuardOptions struct {
 	Usage     func(path string) (avail, total uint64, err error) // asks the filesystem; the real one when nil
 	Now       func() time.Time                                   // the clock; time.Now when nil
 	Logger    *slog.Logger                                       // discarded when nil
-	Telemetry *telemetry.Set                                     // may be nil
+	Telemetry Gauges                                             // told what is free, and whether that is too little; may be nil
+}
+
+// Gauges take measurements that are asked for when somebody looks, as a *telemetry.Set does.
+type Gauges interface {
+	Gauge(name string, read func() float64)
 }
 
 // Guard says whether there is room to write. Below max(MinFree, MinShare of the whole) it refuses; an eighth above that it
@@ -62,13 +66,15 @@ func NewGuard(path string, o GuardOptions) *Guard {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Guard{path: path, options: o}
-	o.Telemetry.Gauge("muster_disk_free_bytes", func() float64 { return float64(g.Free()) })
-	o.Telemetry.Gauge("muster_disk_full", func() float64 {
-		if g.Check() != nil {
-			return 1
-		}
-		return 0
-	})
+	if o.Telemetry != nil {
+		o.Telemetry.Gauge("muster_disk_free_bytes", func() float64 { return float64(g.Free()) })
+		o.Telemetry.Gauge("muster_disk_full", func() float64 {
+			if g.Check() != nil {
+				return 1
+			}
+			return 0
+		})
+	}
 	return g
 }
 

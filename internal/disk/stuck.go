@@ -3,7 +3,6 @@ package disk
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -82,10 +81,12 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 	l.logger.Error("pebble: " + fmt.Sprintf(format, args...))
 }
 
-// Fatalf logs and ends the process: Pebble calls it when going on could lose what was acknowledged.
+// Fatalf logs and panics, which ends the process: Pebble calls it on its own goroutines when going on
+// could lose what was acknowledged, and counts on no return.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.logger.Error("pebble: the database cannot go on; the process ends, nothing acknowledged is lost: " + fmt.Sprintf(format, args...))
-	os.Exit(1)
+	text := "pebble: the database cannot go on; the process ends, nothing acknowledged is lost: " + fmt.Sprintf(format, args...)
+	l.logger.Error(text)
+	panic(text)
 }
 
 // listener tells what an operator should know and nothing else.

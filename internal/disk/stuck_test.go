@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -134,4 +135,21 @@ func TestCloseOnAFullDiskDoesNotHang(t *testing.T) {
 		t.Fatal(err)
 	}
 	narrow.full.Store(false) // let what waits end with the test
+}
+
+func FuzzParseFormat(f *testing.F) {
+	f.Add([]byte("muster store 1\n"))
+	f.Add([]byte("muster series 12\nmore"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		room, format, err := parseFormat(text)
+		if err != nil {
+			if !errors.Is(err, muster.ErrInvalid) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again := fmt.Sprintf("muster %s %d\n", room, format); again != string(text) {
+			t.Fatalf("%q reads as %q", text, again)
+		}
+	})
 }
