@@ -70,7 +70,7 @@ func openTab(t *testing.T, w *world) *tab {
 		b.mu.Unlock()
 	})
 	t.Cleanup(b.reckon)
-	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(server.URL+"/login/once"), chromedp.WaitVisible("#now"))
+	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(server.URL+"/login/once"), chromedp.WaitVisible(chromedp.CSS("#now")))
 	return b
 }
 
@@ -132,14 +132,20 @@ func eval[T any](b *tab, script string) T {
 // until waits for a script to be true.
 func (b *tab) until(what, script string) {
 	b.t.Helper()
-	if _, err := chromedp.Run(b, chromedp.Poll[chromedp.Void](script, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		b.t.Fatalf("%s: never %s: %v", what, script, err)
+	var last error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+		ok, err := chromedp.Run(b, chromedp.Evaluate[bool]("Boolean("+script+")"))
+		if ok {
+			return
+		}
+		last = err // the page may be another one in a moment
 	}
+	b.t.Fatalf("%s: never %s (%v)", what, script, last)
 }
 
 func (b *tab) goTo(path, visible string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(b.base+path), chromedp.WaitVisible(visible))
+	b.do(chromedp.Navigate(b.base+path), chromedp.WaitVisible(chromedp.CSS(visible)))
 }
 
 // TestShots writes pictures of the pages into the directory MUSTER_WEB_SHOTS, light and dark, wide and narrow; without one it is skipped.

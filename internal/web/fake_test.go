@@ -349,3 +349,21 @@ func events(list []muster.Node) []muster.Event {
 	}
 	return out
 }
+
+func byNameFirst(n int) inventory.ListOptions {
+	return inventory.ListOptions{Sort: inventory.SortName, Limit: n}
+}
+
+// counter is a browser that only counts.
+type counter struct {
+	header http.Header
+	n      atomic.Int64
+}
+
+func (c *counter) Header() http.Header { return c.header }
+func (c *counter) WriteHeader(int)     {}
+func (c *counter) Flush()              {}
+func (c *counter) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return len(b), nil
+}

@@ -30,9 +30,8 @@ function spark(tr, value) {
   const values = [...past, value].slice(-points);
   const top = Math.max(...values) || 1;
   td.dataset.p = String(top);
-  if (values.length > 1) {
-    path.setAttribute("d", values.map((v, i) => (i ? "L" : "M") + (i / (values.length - 1) * sparkWidth).toFixed(1) + " " + (sparkHeight - 1.5 - v / top * (sparkHeight - 3)).toFixed(1)).join(""));
-  }
+  const step = sparkWidth / Math.max(1, values.length - 1);
+  path.setAttribute("d", values.map((v, i) => (i ? "L" : "M") + (i * step).toFixed(1) + " " + (sparkHeight - 1.5 - v / top * (sparkHeight - 3)).toFixed(1)).join(""));
 }
 
 /**

@@ -224,9 +224,12 @@ list.addEventListener("submit", async (ev) => {
 /** Moves the keyboard's row. @param {number} by */
 function move(by) {
   const all = [...(form()?.querySelectorAll("tbody tr[id]") ?? [])];
+  const screen = rows?.onScreen().ids ?? [];
   const now = all.findIndex((tr) => tr.contains(document.activeElement));
-  const screen = rows?.onScreen().ids[0];
-  const next = now < 0 ? all.findIndex((tr) => tr.id === screen) : now + by;
+  // Who scrolled away from the row begins again with the first one she sees.
+  const lost = now < 0 || !screen.includes(all[now].id);
+  const next = lost ? all.findIndex((tr) => tr.id === screen[0]) : now + by;
+  if (next < 0 && lost) return;
   const a = /** @type {HTMLElement | null | undefined} */ (all[Math.max(0, Math.min(next, all.length - 1))]?.querySelector(".nm a"));
   a?.focus({ preventScroll: true });
   a?.closest("tr")?.scrollIntoView({ block: "nearest" });
