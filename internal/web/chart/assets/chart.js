@@ -62,6 +62,7 @@ export class Chart {
     this.shape = "";
     this.height = figure.closest("tr") ? 150 : HEIGHT;
     this.signed = "";
+    this.headed = "";
     this.pointed = false;
     this.banded = false;
     /** @type {number[][]} */
@@ -173,15 +174,18 @@ export class Chart {
   head(v, note, at, age) {
     const s = show(v, this.spec.unit);
     const percent = s.unit === "%";
-    let after = percent ? note : (s.unit + " " + note).trim();
-    if (this.old) after = (percent ? "" : s.unit + " · ") + span(age) + " old";
-    else if (!this.window.live && at) after = (percent ? "" : s.unit + " ") + "at " + instant(at, this.window.step);
+    const unit = percent ? "" : s.unit;
+    let after = note;
+    if (this.old) after = (unit ? "· " : "") + span(age) + " old";
+    else if (!this.window.live && at) after = "at " + instant(at, this.window.step);
     const big = s.text + (percent ? " %" : "");
-    if (this.number.firstChild?.textContent !== big || this.number.lastChild?.textContent !== " " + after) {
-      this.number.replaceChildren(big, el("em", "", " " + after));
+    const sign = big + "\n" + unit + "\n" + after;
+    if (this.headed !== sign) {
+      this.headed = sign;
+      this.number.replaceChildren(big, el("em", "", unit && " " + unit), el("em", "note", after && " " + after));
     }
     if (!this.pointed) this.keys(null);
-    this.plot.setAttribute("aria-label", this.words(big + " " + after));
+    this.plot.setAttribute("aria-label", this.words([big, unit, after].filter(Boolean).join(" ")));
   }
 
   /** @param {string} now */
@@ -221,7 +225,8 @@ export class Chart {
       }));
       const rest = this.lines.lines.length - shown.length + this.spec.hidden;
       if (rest > 0) this.legend.append(el("span", "", "+" + rest));
-      this.legend.hidden = this.lines.lines.length < 2 && (!this.spec.mono || shown[0]?.name === this.spec.title);
+      const alone = this.lines.lines.length < 2 && (!this.spec.mono || shown[0]?.name === this.spec.title);
+      this.legend.classList.toggle("solo", alone);
     }
     [...this.legend.querySelectorAll("b")].forEach((b, i) => {
       const v = at === null ? null : valueAt(shown[i], at, this.reach());
