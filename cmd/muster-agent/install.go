@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,8 +20,12 @@ const enrolPatience = 30 * time.Second
 type service interface {
 	// name says what it is: "systemd".
 	name() string
-	// install writes the service and starts it, anew if it ran.
+	// install writes the service and starts it.
 	install(program string, s *settings) error
+	// stop stops it until start or install; it is no error when there is none.
+	stop() error
+	// start starts it again, if there is one.
+	start() error
 	// uninstall stops and removes it; it is no error when there is none.
 	uninstall() error
 	// logs is the command that shows the agent's log.
@@ -44,11 +49,11 @@ func install(ctx context.Context, s *settings, out io.Writer) error {
 		return fmt.Errorf("%w: installing a service needs root; try again with sudo, or run it with --foreground", muster.ErrDenied)
 	}
 	// An agent that runs already holds the state directory.
-	if err := manager.uninstall(); err != nil {
+	if err := manager.stop(); err != nil {
 		return err
 	}
 	if err := enrol(ctx, s, out); err != nil {
-		return err
+		return errors.Join(err, manager.start()) // what was there goes on
 	}
 	if err := giveToOwner(s.state); err != nil {
 		return fmt.Errorf("state directory: %w: %w", muster.ErrUnavailable, err)

@@ -130,6 +130,25 @@ func TestSystemdInstallsAndUninstalls(t *testing.T) {
 	}
 }
 
+func TestAServiceIsStoppedAndStartedOnlyWhenThereIsOne(t *testing.T) {
+	dir := t.TempDir()
+	commands := &recorder{}
+	d := systemd{unit: filepath.Join(dir, "muster-agent.service"), command: commands.run}
+	r := runit{definition: filepath.Join(dir, "sv/muster-agent"), scanned: filepath.Join(dir, "muster-agent"), command: commands.run}
+	for _, s := range []service{d, r} {
+		commands.calls = nil
+		if err := errors.Join(s.stop(), s.start()); err != nil || len(commands.calls) != 0 {
+			t.Errorf("%s: %v, %v", s.name(), err, commands.calls)
+		}
+		if err := errors.Join(s.install("/x", example()), s.stop(), s.start()); err != nil {
+			t.Errorf("%s: %v", s.name(), err)
+		}
+		if got := strings.Join(commands.calls, "|"); !strings.Contains(got, " stop ") || !strings.Contains(got, " start ") {
+			t.Errorf("%s: %s", s.name(), got)
+		}
+	}
+}
+
 func TestRunitInstallsAndUninstalls(t *testing.T) {
 	dir := t.TempDir()
 	commands := &recorder{}

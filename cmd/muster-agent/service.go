@@ -73,7 +73,6 @@ func unitText(program string, s *settings) string {
 	}
 	return `[Unit]
 Description=Muster agent
-Documentation=man:muster-agent(1)
 Wants=network-online.target
 After=network-online.target
 
@@ -138,8 +137,27 @@ func (d systemd) install(program string, s *settings) error {
 	return d.command("systemctl", "restart", "muster-agent")
 }
 
+func (d systemd) exists() bool {
+	_, err := os.Stat(d.unit)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (d systemd) stop() error {
+	if !d.exists() {
+		return nil
+	}
+	return d.command("systemctl", "stop", "muster-agent")
+}
+
+func (d systemd) start() error {
+	if !d.exists() {
+		return nil
+	}
+	return d.command("systemctl", "start", "muster-agent")
+}
+
 func (d systemd) uninstall() error {
-	if _, err := os.Stat(d.unit); errors.Is(err, fs.ErrNotExist) {
+	if !d.exists() {
 		return nil
 	}
 	if err := d.command("systemctl", "disable", "--now", "muster-agent"); err != nil {
@@ -186,34 +204,63 @@ func (r runit) install(program string, s *settings) error {
 	return r.wait()
 }
 
-// wait asks runit until the service runs: it looks for new ones every five seconds.
+// runit looks for changes every five seconds.
+const runitPatience, runitPause = 10 * time.Second, 250 * time.Millisecond
+
+// wait asks runit until the service runs.
 func (r runit) wait() (err error) {
-	const patience, pause = 10 * time.Second, 250 * time.Millisecond
-	for range int(patience / pause) {
+	for range int(runitPatience / runitPause) {
 		if err = r.command("sv", "start", r.scanned); err == nil {
 			return nil
 		}
-		time.Sleep(pause)
+		time.Sleep(runitPause)
 	}
 	return err
 }
 
-func (r runit) uninstall() error {
-	if _, err := os.Lstat(r.scanned); errors.Is(err, fs.ErrNotExist) {
+func (r runit) exists() bool {
+	_, err := os.Lstat(r.scanned)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (r runit) stop() error {
+	if !r.exists() {
 		return nil
 	}
 	const patience = 15
-	if err := r.command("sv", "-w", strconv.Itoa(patience), "stop", r.scanned); err != nil {
+	return r.command("sv", "-w", strconv.Itoa(patience), "stop", r.scanned)
+}
+
+func (r runit) start() error {
+	if !r.exists() {
+		return nil
+	}
+	return r.wait()
+}
+
+func (r runit) uninstall() error {
+	if !r.exists() {
+		return nil
+	}
+	if err := r.stop(); err != nil {
 		return err
 	}
 	if err := os.Remove(r.scanned); err != nil {
 		return fmt.Errorf("remove the service: %w: %w", muster.ErrUnavailable, err)
 	}
 	_ = r.command("sv", "exit", r.definition) // its supervisor ends by itself anyway
-	if err := os.RemoveAll(r.definition); err != nil {
-		return fmt.Errorf("remove the service: %w: %w", muster.ErrUnavailable, err)
+	return r.forget()
+}
+
+// forget removes the definition, in which the supervisor writes until it has ended.
+func (r runit) forget() (err error) {
+	for range int(runitPatience / runitPause) {
+		if err = os.RemoveAll(r.definition); err == nil {
+			return nil
+		}
+		time.Sleep(runitPause)
 	}
-	return nil
+	return fmt.Errorf("remove the service: %w: %w", muster.ErrUnavailable, err)
 }
 
 // shellQuote writes one word of a shell's command.

@@ -249,10 +249,13 @@ func (a *Agent) once(ctx context.Context, at time.Time) {
 		for _, c := range s.collectors {
 			errs = append(errs, c.Collect(ctx, &s.sample))
 		}
+		if ctx.Err() != nil {
+			return // it was cut short
+		}
 		a.report(s, errors.Join(errs...))
 		schema, values := s.sample.Frame()
 		dropped += s.sample.Dropped()
-		if schema == nil || ctx.Err() != nil {
+		if schema == nil {
 			continue
 		}
 		frame := uplink.Frame{Source: s.name, At: at.UnixMilli(), Schema: schema, Values: values}
