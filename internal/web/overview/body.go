@@ -63,7 +63,7 @@ type figure struct {
 
 const (
 	silentShown = 8
-	cellsShown  = 600 // in one group
+	cellsShown  = 1500 // over all groups: the page stays light
 	groupsShown = 12
 	eventsShown = 12
 )
@@ -169,17 +169,23 @@ func groups(rows []inventory.Row) []group {
 			order = append(order, g)
 		}
 		g.Count++
-		if len(g.Cells) == cellsShown {
-			g.Rest++
-			continue
-		}
 		g.Cells = append(g.Cells, cellOf(r))
 	}
 	slices.SortStableFunc(order, func(a, b *group) int {
 		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Title, b.Title))
 	})
 	out := make([]group, 0, len(order))
-	for _, g := range order[:min(len(order), groupsShown)] {
+	order = order[:min(len(order), groupsShown)]
+	left := cellsShown
+	for i := len(order) - 1; i >= 0; i-- { // the smaller ones first, which leave more to the bigger
+		share := left / (i + 1)
+		g := order[i]
+		if g.Rest = max(0, g.Count-share); g.Rest > 0 {
+			g.Cells = g.Cells[:share] // the worst come first
+		}
+		left -= len(g.Cells)
+	}
+	for _, g := range order {
 		slices.SortFunc(g.Cells, func(a, b cell) int { return cmp.Compare(a.Title, b.Title) }) // a node keeps its place
 		out = append(out, *g)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"muster"
 	"muster/internal/inventory"
 	"muster/internal/live"
 	"muster/internal/web/shell"
@@ -15,6 +16,8 @@ import (
 const (
 	lookEvery  = 2 * time.Second  // at the counts
 	freshEvery = 15 * time.Second // colours of the cells and means
+	freshSlow  = time.Minute      // the same for a fleet of more than bigFleet nodes, whose page weighs more
+	bigFleet   = 500
 	streamLife = 5 * time.Minute
 )
 
@@ -46,7 +49,7 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		next := p.counts(r)
-		if nextErr == nil || next != counts || time.Since(sent) >= freshEvery {
+		if nextErr == nil || next != counts || time.Since(sent) >= p.fresh(account) {
 			counts, sent = next, time.Now()
 			err = out.Send("change", []byte("{}"))
 		}
@@ -54,6 +57,17 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		out.Send("bye", []byte("{}"))
 	}
+}
+
+func (p *Page) fresh(account muster.AccountID) time.Duration {
+	n := 0
+	for _, c := range p.opts.Board.Counts(account) {
+		n += c
+	}
+	if n > bigFleet {
+		return freshSlow
+	}
+	return freshEvery
 }
 
 func (p *Page) counts(r *http.Request) string {

@@ -277,12 +277,12 @@ func TestWords(t *testing.T) {
 func TestBigGroupsAreCut(t *testing.T) {
 	s := newSite(t)
 	var states []muster.NodeState
-	for range 2 * (cellsShown + 50) {
+	for range cellsShown + 100 {
 		states = append(states, muster.Up)
 	}
 	s.board.set(states...)
 	got := s.get("/").Body.String()
-	if n := strings.Count(got, `class="u5"`); n != 2*cellsShown || !strings.Contains(got, "and 50 more") {
+	if n := strings.Count(got, `class="u5"`); n != cellsShown || strings.Count(got, "and 50 more") != 2 {
 		t.Errorf("%d cells are drawn", n)
 	}
 }
