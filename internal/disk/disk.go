@@ -81,7 +81,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	stuck := newStuckFS(dir, o.Guard, o.Logger)
+	stuck := newStuckFS(vfs.Default, dir, o.Guard, o.Logger)
 	db, err := openLocked(dir, lock, stuck, o)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())

@@ -28,12 +28,12 @@ type stuckFS struct {
 	held chan struct{} // closed while a write is held up
 }
 
-func newStuckFS(dir string, guard *Guard, logger *slog.Logger) *stuckFS {
+func newStuckFS(inner vfs.FS, dir string, guard *Guard, logger *slog.Logger) *stuckFS {
 	s := &stuckFS{dir: dir, guard: guard, logger: logger, usage: free, pause: time.Second, held: make(chan struct{})}
 	if guard != nil {
 		s.usage = guard.options.Usage
 	}
-	s.fs = vfs.OnDiskFull(vfs.Default, s.wait)
+	s.fs = vfs.OnDiskFull(inner, s.wait)
 	return s
 }
 

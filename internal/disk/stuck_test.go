@@ -67,9 +67,8 @@ func openNarrow(t *testing.T) (*DB, *narrowFS, *Guard) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stuck := newStuckFS(dir, guard, o.Logger)
+	stuck := newStuckFS(narrow, dir, guard, o.Logger)
 	stuck.pause = time.Millisecond
-	stuck.fs = vfs.OnDiskFull(narrow, stuck.wait)
 	db, err := openLocked(dir, lock, stuck, o)
 	if err != nil {
 		t.Fatal(err)
