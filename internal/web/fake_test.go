@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +15,7 @@ import (
 
 	"muster"
 	"muster/internal/auth"
+	"muster/internal/filter"
 	"muster/internal/inventory"
 	"muster/internal/live"
 	"muster/internal/web"
@@ -140,28 +138,8 @@ func (a *fakeAuth) SetPassword(_ context.Context, _ auth.Identity, old, fresh st
 	return nil
 }
 
-// substring stands in for the query language: every word must occur in the name, the state or a tag.
-type substring []string
-
-func (q substring) Match(n *muster.Node, now *muster.NodeNow, _ time.Time) bool {
-	for _, w := range q {
-		_, value, ok := strings.Cut(w, ":")
-		if !ok {
-			value = w
-		}
-		value = strings.Trim(value, `"`)
-		if !strings.Contains(n.Name, value) && string(now.State) != value && !slices.Contains(n.Tags, value) && !slices.Contains(slices.Collect(maps.Values(n.Facts)), value) {
-			return false
-		}
-	}
-	return true
-}
-
 func parse(text string) (inventory.Matcher, error) {
-	if strings.HasSuffix(text, ":") || strings.Contains(text, "()") {
-		return nil, fmt.Errorf("filter: parse: %w: at %d: a value is missing", muster.ErrInvalid, len(text))
-	}
-	return substring(strings.Fields(text)), nil
+	return filter.Parse(text)
 }
 
 func newWorld(t testing.TB, count int, quiet ...int) *world {

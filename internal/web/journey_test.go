@@ -104,9 +104,9 @@ func TestQueryHalfTyped(t *testing.T) {
 	b.expected = "422"
 	b.goTo("/nodes", "#rows")
 	b.do(chromedp.Focus(chromedp.CSS("#q")), chromedp.KeyEvent("tag:"))
-	b.until("the complaint", `document.getElementById("complaint")?.textContent.includes("a value is missing") && document.querySelectorAll("#rows tr[id]").length === 30`)
+	b.until("the complaint", `document.getElementById("complaint")?.textContent.includes("needs a value") && document.querySelectorAll("#rows tr[id]").length === 30`)
 	b.do(chromedp.KeyEvent("cache"))
-	b.until("the answer", `!document.getElementById("complaint") && document.querySelectorAll("#rows tr[id]").length === 7`)
+	b.until("the answer", `!document.getElementById("complaint") && document.querySelectorAll("#rows tr[id]").length === 6`)
 }
 
 // TestStateChangesWithoutReload lets a node appear and fall silent under somebody's eyes.

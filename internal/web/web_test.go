@@ -1,11 +1,14 @@
 package web_test
 
 import (
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // ask sends a request as a browser that has a session (or not) would.
@@ -127,6 +130,28 @@ func TestNoPageHasWhatThePolicyForbids(t *testing.T) {
 					t.Errorf("%s with %d nodes has %s", path, count, bad)
 				}
 			}
+		}
+	}
+}
+
+// TestFacetsFindWhatTheyCount follows every facet and chip of the nodes page: each leads to as many nodes as it says.
+func TestFacetsFindWhatTheyCount(t *testing.T) {
+	w := newWorld(t, 100)
+	for i := range 60 {
+		w.tell(i, time.Now())
+	}
+	page := w.ask("GET", "/nodes", "good", nil).Body.String()
+	links := regexp.MustCompile(`<a (?:class="chip" )?href="(/nodes\?q=[^"]+)" data-part[^>]*>(?:<svg.*?</svg> <span><b>(\d+)</b>|<span>[^<]*</span><span class="n">(\d+)</span>)`).FindAllStringSubmatch(page, -1)
+	if len(links) < 15 {
+		t.Fatalf("only %d facets are found", len(links))
+	}
+	for _, m := range links {
+		got := w.ask("GET", html.UnescapeString(m[1]), "good", nil).Body.String()
+		if want := `data-total="` + m[2] + m[3] + `"`; !strings.Contains(got, want) {
+			t.Errorf("%s does not lead to %s", m[1], want)
+		}
+		if !strings.Contains(got, `aria-current="true"`) {
+			t.Errorf("%s is not marked as chosen", m[1])
 		}
 	}
 }

@@ -82,6 +82,16 @@ func toggleTerm(text, term string) string {
 	return strings.TrimSpace(text + " " + term)
 }
 
+// chooseTerm takes the term out of the query, or puts it in the place of those that exclude it.
+func chooseTerm(text, term string, others []string) string {
+	for _, o := range others {
+		if o != term && hasTerm(text, o) {
+			text = toggleTerm(text, o)
+		}
+	}
+	return toggleTerm(text, term)
+}
+
 func termAt(text, term string) int {
 	for from := 0; ; {
 		at := strings.Index(text[from:], term)

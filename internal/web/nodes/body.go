@@ -85,10 +85,14 @@ func (p *Page) around(b *body, account muster.AccountID, a asked) {
 	for _, n := range counts {
 		b.All += n
 	}
-	for _, s := range []muster.NodeState{muster.Down, muster.Unknown, muster.Pending, muster.Up, muster.Stopped, muster.Terminated} {
-		term := "state:" + string(s)
-		if n := counts[s]; n > 0 || hasTerm(a.text, term) {
-			b.Chips = append(b.Chips, chip{State: s, Word: string(s), Count: n, Href: href(toggleTerm(a.text, term), b.Sort, 0), Current: hasTerm(a.text, term)})
+	states := []muster.NodeState{muster.Down, muster.Unknown, muster.Pending, muster.Up, muster.Stopped, muster.Terminated}
+	terms := make([]string, len(states))
+	for i, s := range states {
+		terms[i] = "state:" + string(s)
+	}
+	for i, s := range states {
+		if n := counts[s]; n > 0 || hasTerm(a.text, terms[i]) {
+			b.Chips = append(b.Chips, chip{State: s, Word: string(s), Count: n, Href: href(chooseTerm(a.text, terms[i], terms), b.Sort, 0), Current: hasTerm(a.text, terms[i])})
 		}
 	}
 	kept := p.facetsOf(account)

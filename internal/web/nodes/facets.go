@@ -13,6 +13,7 @@ import (
 type facet struct {
 	Title string
 	Items []facetItem
+	many  bool // a node can have several of the values: they are asked for together, not one instead of another
 }
 
 type facetItem struct {
@@ -86,7 +87,7 @@ func countFacets(rows []inventory.Row) facetCache {
 		if len(g.count) == 0 {
 			continue
 		}
-		f := facet{Title: g.title}
+		f := facet{Title: g.title, many: g.key == "tag"}
 		for v, n := range g.count {
 			f.Items = append(f.Items, facetItem{Text: v, Count: n, term: g.key + ":" + quoted(v)})
 		}
@@ -104,10 +105,16 @@ func (c facetCache) show(a asked, sort string) []facet {
 	out := make([]facet, len(c.groups))
 	for i, g := range c.groups {
 		out[i] = facet{Title: g.Title, Items: slices.Clone(g.Items)}
+		var terms []string
+		if !g.many {
+			for _, it := range g.Items {
+				terms = append(terms, it.term)
+			}
+		}
 		for j := range out[i].Items {
 			it := &out[i].Items[j]
 			it.Current = hasTerm(a.text, it.term)
-			it.Href = href(toggleTerm(a.text, it.term), sort, 0)
+			it.Href = href(chooseTerm(a.text, it.term, terms), sort, 0)
 		}
 	}
 	return out

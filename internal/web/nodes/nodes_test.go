@@ -308,6 +308,12 @@ func TestTerms(t *testing.T) {
 			t.Errorf("%q has %q?", c.text, c.term)
 		}
 	}
+	providers := []string{"provider:aws", "provider:gcp"}
+	for text, want := range map[string]string{"web": "web provider:aws", "provider:gcp web": "web provider:aws", "provider:aws web": "web"} {
+		if got := chooseTerm(text, "provider:aws", providers); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
 	for value, want := range map[string]string{"web": "web", "Debian 12": `"Debian 12"`, `a"b\c`: `"a\"b\\c"`, "env=prod": "env=prod", "日本": `"日本"`} {
 		if got := quoted(value); got != want {
 			t.Errorf("%s: %s, want %s", value, got, want)
