@@ -83,6 +83,7 @@ func (inv *Inventory) Connected(ctx context.Context, id Identity, s Sighting) er
 	}
 	e.mu.Lock()
 	e.links++
+	e.arrived = inv.opts.Now()
 	e.now.Connected = true
 	e.now.Dropped = 0
 	e.mu.Unlock()

@@ -47,6 +47,7 @@ type entry struct {
 	sparkAt uint8     // where the next one goes
 	sparked uint8     // how many there are
 	links   int       // connections of its agent
+	arrived time.Time // when its agent connected last
 	doubled time.Time // when a second agent with its identity was told last
 }
 

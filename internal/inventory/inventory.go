@@ -97,11 +97,12 @@ type Row struct {
 
 // Inventory holds the boards of all accounts. It is safe for use by many goroutines.
 type Inventory struct {
-	store  Store
-	opts   Options
-	plans  *plans
-	events outbox
-	names  sync.Map // muster.AccountID -> string
+	store   Store
+	opts    Options
+	started time.Time // when this process opened it
+	plans   *plans
+	events  outbox
+	names   sync.Map // muster.AccountID -> string
 
 	judgeFrom atomic.Int64 // Unix ns: silence counts from here on
 	ticked    atomic.Int64 // Unix ns: when states were judged last
@@ -118,11 +119,12 @@ func Open(ctx context.Context, store Store, o Options) (*Inventory, error) {
 	}
 	o.fill()
 	inv := &Inventory{
-		store:  store,
-		opts:   o,
-		plans:  newPlans(),
-		boards: map[muster.AccountID]*board{},
-		keys:   map[[keySize]byte]*entry{},
+		store:   store,
+		opts:    o,
+		started: o.Now(),
+		plans:   newPlans(),
+		boards:  map[muster.AccountID]*board{},
+		keys:    map[[keySize]byte]*entry{},
 	}
 	inv.judgeFrom.Store(o.Now().UnixNano())
 	inv.ticked.Store(o.Now().UnixNano())

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,10 +278,15 @@ func TestAStartedServerJudgesNobodyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		silent, alive := w.join("silent").Node, w.join("alive").Node
+		unheard := w.join("unheard").Node
+		time.Sleep(time.Second)
 		w.reopen()
 		defer w.run()()
 		last := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
 		values := []float64{0.2, 0.75, 0.4, 0.6, 0.3, 0.9, 1, 1.5, 3600, 1, 1, 1, 1}
+		never := w.row(w.join("never").Node).Node.ID
+		w.state(never, muster.Pending)
+		w.state(silent, muster.Unknown)
 		w.inv.Seed(w.account, silent, last, hostMetrics, values)
 		w.inv.Seed(w.account, alive, last, hostMetrics, values)
 		if now := w.row(silent).Now; now.State != muster.Unknown || now.CPU != 0.25 || now.Metrics != 13 || !now.LastSeen.Equal(last) {
@@ -295,6 +301,7 @@ func TestAStartedServerJudgesNobodyAtOnce(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		w.state(silent, muster.Down)
+		w.state(unheard, muster.Pending)
 		w.state(alive, muster.Up)
 		w.inv.Seed(w.account, alive, last, hostMetrics, values)
 		if now := w.row(alive).Now; now.LastSeen.Equal(last) {
@@ -357,6 +364,57 @@ func TestAGoodbyeIsNoOutage(t *testing.T) {
 		w.reopen() // the farewell is in the document
 		w.inv.Seed(w.account, stopped.Node, time.Now().Add(-time.Hour), nil, nil)
 		w.state(stopped.Node, muster.Stopped)
+	})
+}
+
+func TestAMachineThatComesBackIsNotDownInBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.run()()
+		id := w.join("web")
+		sight := inventory.Sighting{Hostname: "web", Period: 10 * time.Second}
+		_ = w.inv.Connected(t.Context(), id, sight)
+		w.observe(id.Node)
+		time.Sleep(time.Second)
+		_ = w.inv.Left(t.Context(), id, muster.FarewellShutdown)
+		time.Sleep(time.Hour)
+		_ = w.inv.Connected(t.Context(), id, sight)
+		if bye := w.row(id.Node).Node.Farewell; bye.Reason != "" {
+			t.Errorf("it is back, and its farewell is still %+v", bye)
+		}
+		time.Sleep(10 * time.Second)
+		w.state(id.Node, muster.Stopped)
+		w.observe(id.Node)
+		w.state(id.Node, muster.Up)
+		time.Sleep(2 * time.Second)
+		if told := w.store.told(); told[len(told)-1] != "node.up web: is back" {
+			t.Errorf("told %q", told)
+		}
+		_ = w.inv.Left(t.Context(), id, muster.FarewellShutdown)
+		time.Sleep(time.Hour)
+		_ = w.inv.Connected(t.Context(), id, sight) // and never sends a frame
+		time.Sleep(time.Minute)
+		w.state(id.Node, muster.Down)
+	})
+}
+
+func TestAServerThatSleptJudgesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var slept atomic.Int64
+		inv, err := inventory.Open(t.Context(), w.store, inventory.Options{Now: func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.inv = inv
+		defer w.run()()
+		id := w.join("web").Node
+		w.observe(id)
+		slept.Store(int64(time.Hour))
+		time.Sleep(20 * time.Second)
+		w.state(id, muster.Up)
+		time.Sleep(15 * time.Second)
+		w.state(id, muster.Down)
 	})
 }
 

@@ -90,7 +90,7 @@ func TestListsAreSortedAndStable(t *testing.T) {
 		}
 	}
 	rows, _ := inv.List(account, inventory.ListOptions{Sort: inventory.SortState})
-	if rows[0].Now.State != muster.Pending || rows[199].Now.State != muster.Up {
+	if rows[0].Now.State != muster.Unknown || rows[199].Now.State != muster.Up {
 		t.Errorf("by state: %s first, %s last", rows[0].Now.State, rows[199].Now.State)
 	}
 	rows, _ = inv.List(account, inventory.ListOptions{})
@@ -171,7 +171,7 @@ func TestListsAreFiltered(t *testing.T) {
 func TestTotals(t *testing.T) {
 	inv, account := fleet(t, 100)
 	totals := inv.Totals(account)
-	if totals.Nodes != 100 || totals.States[muster.Up] != 90 || totals.States[muster.Pending] != 10 || totals.Measured != 90 ||
+	if totals.Nodes != 100 || totals.States[muster.Up] != 90 || totals.States[muster.Unknown] != 10 || totals.Measured != 90 ||
 		!(totals.CPU > 0 && totals.CPU < 1) || totals.Metrics != 90*len(hostMetrics) {
 		t.Errorf("%+v", totals)
 	}

@@ -11,14 +11,15 @@ import (
 // How a node's state is found. Only frames count, by the moment they became durable here; what their
 // instants say does not, for an agent that comes back sends old frames first.
 //
-//	never a frame                             pending
+//	never a frame, as far as anybody knows    pending
 //	a goodbye after the last frame            stopped
 //	a frame within the node's patience        up
 //	none for longer                           down
 //
 // Patience is three periods, at least Options.SilentAfter. It begins anew when this process starts,
 // when it slept, and when it could take no frames: until it has run out a node that was up stays so, and
-// one that nobody heard of since the start is unknown. So a server's own trouble calls nobody down.
+// one that nobody heard of since the start is unknown. So a server's own trouble calls nobody down. A node
+// that was stopped and whose agent is back stays so until its first frame, if that comes in time.
 
 // slept is how late a tick may be before the process is taken to have been stopped or suspended.
 const slept = 10 * time.Second
@@ -70,6 +71,9 @@ func (inv *Inventory) judge(e *entry, now time.Time) bool {
 func (inv *Inventory) verdict(e *entry, now time.Time) (muster.NodeState, time.Time) {
 	node := e.node.Load()
 	if e.now.LastSeen.IsZero() {
+		if node.CreatedAt.Before(inv.started) && now.Sub(inv.started) <= e.patient {
+			return muster.Unknown, time.Time{} // Seed may still tell of frames
+		}
 		return muster.Pending, node.CreatedAt
 	}
 	bye := node.Farewell
@@ -79,7 +83,11 @@ func (inv *Inventory) verdict(e *entry, now time.Time) (muster.NodeState, time.T
 	if !e.heard.IsZero() && now.Sub(e.heard) <= e.patient {
 		return muster.Up, now
 	}
-	if now.Sub(time.Unix(0, inv.judgeFrom.Load())) <= e.patient {
+	from := time.Unix(0, inv.judgeFrom.Load())
+	if e.now.State == muster.Stopped && e.arrived.After(from) {
+		from = e.arrived
+	}
+	if now.Sub(from) <= e.patient {
 		if e.now.State == "" || e.heard.IsZero() {
 			return muster.Unknown, time.Time{}
 		}
