@@ -3,7 +3,10 @@
 // what the client reads; it has no behaviour of its own and imports nothing of the house.
 package api
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Paths of the API, without the server's address. Those of one object end in its id.
 const (
@@ -95,7 +98,7 @@ func (p *Problem) Error() string {
 	for i, e := range p.Errors {
 		sep := "; "
 		if i == 0 {
-			sep = ": "
+			text, sep = strings.TrimSuffix(text, "."), ": "
 		}
 		text += sep
 		if e.Location != "" {

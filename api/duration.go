@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -31,41 +32,54 @@ func FormatDuration(d time.Duration) string {
 	return d.String()
 }
 
-// ParseDuration reads "30s", "5m", "2h", "7d", "250ms", and joined ones like "1h30m"; a sign may lead.
-// The error says how to write one.
+// ParseDuration reads "30s", "5m", "2h", "7d", "250ms", "1.5h" and joined ones like "1h30m"; a sign may
+// lead. The error says how to write one.
 func ParseDuration(s string) (time.Duration, error) {
 	rest, negative := strings.CutPrefix(s, "-")
 	if rest == "0" {
 		return 0, nil
 	}
+	if rest == "" {
+		return 0, errDuration
+	}
 	var total time.Duration
-	for rest != "" || total == 0 {
-		n := 0
-		for n < len(rest) && (rest[n] >= '0' && rest[n] <= '9' || rest[n] == '.') {
-			n++
-		}
-		value, err := strconv.ParseFloat(rest[:n], 64)
-		if err != nil {
+	for rest != "" {
+		part, left, ok := oneDuration(rest)
+		if !ok || total > math.MaxInt64-part {
 			return 0, errDuration
 		}
-		rest = rest[n:]
-		span, left := unit(rest)
-		if span == 0 {
-			return 0, errDuration
-		}
-		part := value * float64(span)
-		if part > float64(1<<62) || total > 1<<62-time.Duration(part) {
-			return 0, errDuration
-		}
-		total += time.Duration(part)
-		if rest = left; rest == "" {
-			break
-		}
+		total, rest = total+part, left
 	}
 	if negative {
 		total = -total
 	}
 	return total, nil
+}
+
+// oneDuration reads a number and its unit at the beginning of s.
+func oneDuration(s string) (d time.Duration, rest string, ok bool) {
+	n := 0
+	for n < len(s) && (s[n] >= '0' && s[n] <= '9' || s[n] == '.') {
+		n++
+	}
+	span, rest := unit(s[n:])
+	if span == 0 {
+		return 0, "", false
+	}
+	whole, fraction, _ := strings.Cut(s[:n], ".")
+	count, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || count > math.MaxInt64/int64(span) {
+		return 0, "", false
+	}
+	d = time.Duration(count) * span
+	if fraction != "" {
+		part, err := strconv.ParseFloat("0."+fraction, 64)
+		if err != nil || d > math.MaxInt64-span {
+			return 0, "", false
+		}
+		d += time.Duration(math.Round(part * float64(span)))
+	}
+	return d, rest, true
 }
 
 // unit reads the unit at the beginning of s; the span is 0 when there is none.

@@ -61,7 +61,7 @@ func run(ctx context.Context, a *app, args []string) int {
 	if err == nil {
 		return exitFine
 	}
-	fmt.Fprintln(a.err, "muster:", strings.TrimPrefix(err.Error(), "muster: "))
+	fmt.Fprintln(a.err, "muster:", err)
 	if advice := a.advice(err); advice != "" {
 		fmt.Fprintln(a.err, advice)
 	}

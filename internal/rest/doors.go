@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"muster"
@@ -73,18 +72,4 @@ type Auth interface {
 // deleted one an inventory.Change, of the changelog a muster.Event; anything else is sent as its JSON.
 type Live interface {
 	Subscribe(account muster.AccountID, want live.Want) *live.Subscription
-}
-
-// Agents lists the agents that machines may download.
-type Agents interface {
-	Agents() []AgentFile
-}
-
-// AgentFile is one agent to download.
-type AgentFile struct {
-	OS     string // "linux"
-	Arch   string // as Go calls it: "amd64", "arm64"
-	Size   int64  // bytes
-	SHA256 string // hexadecimal
-	Open   func() (io.ReadCloser, error)
 }

@@ -53,6 +53,10 @@ func (a *API) createEnrollment(ctx context.Context, in *createEnrollmentInput) (
 	if ttl < time.Minute || ttl > inventory.MaxTTL {
 		return nil, badField("body.ttl", "must be 1m to "+api.FormatDuration(inventory.MaxTTL))
 	}
+	base, err := in.of(a)
+	if err != nil {
+		return nil, err
+	}
 	c := who(ctx)
 	e, token, err := a.o.Nodes.NewEnrollment(ctx, inventory.Invite{Account: c.Account, Actor: c.Actor(), Uses: in.Body.Uses, TTL: ttl})
 	if err != nil {
@@ -60,7 +64,7 @@ func (a *API) createEnrollment(ctx context.Context, in *createEnrollmentInput) (
 	}
 	out := toEnrollment(&e)
 	out.Token = token
-	if out.Command, err = a.joinCommand(in.of(a), token); err != nil {
+	if out.Command, err = a.desk.Command(base, token); err != nil {
 		return nil, err
 	}
 	return &made[api.Enrollment]{ETag: etag(out.Rev), Location: api.PathEnrollments + "/" + out.ID, Body: &out}, nil

@@ -12,8 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
-	"text/template"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,6 +20,7 @@ import (
 	"muster"
 	"muster/api"
 	"muster/internal/inventory"
+	"muster/internal/join"
 	"muster/internal/telemetry"
 )
 
@@ -67,10 +66,6 @@ func (o *Options) Validate() error {
 	fill(&o.Cookie, "muster_session")
 	fill(&o.LoginPath, "/login/")
 	fill(&o.Version, "dev")
-	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	if o.PublicURL != "" && !plainURL(o.PublicURL) {
-		return fmt.Errorf("rest: options: %w: the public URL %q is not an address like https://muster.example.com", muster.ErrInvalid, o.PublicURL)
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -81,9 +76,6 @@ func (o *Options) Validate() error {
 		o.Filter = func(string) (inventory.Matcher, error) {
 			return nil, fmt.Errorf("rest: filter: %w: this server has no query language", muster.ErrInvalid)
 		}
-	}
-	if o.Certificate == nil {
-		o.Certificate = func() []byte { return nil }
 	}
 	if o.Told == nil {
 		o.Told = func([]muster.Event) {}
@@ -104,9 +96,7 @@ type API struct {
 	huma huma.API
 	mux  *http.ServeMux
 	busy locks
-	docs docs
-
-	script *template.Template // of join.sh
+	desk *join.Desk
 }
 
 // New makes the API; the error wraps muster.ErrInvalid.
@@ -126,7 +116,9 @@ func New(o Options) (*API, error) {
 	a.eventRoutes()
 	a.streamRoutes()
 	a.statusRoutes()
-	a.agentRoutes()
+	if err := a.agentRoutes(); err != nil {
+		return nil, err
+	}
 	if err := a.document(); err != nil {
 		return nil, err
 	}

@@ -517,3 +517,32 @@ func TestDocumentIsStable(t *testing.T) {
 		t.Error("the document is not OpenAPI 3.1")
 	}
 }
+
+func TestEnrollmentsAndTheirLine(t *testing.T) {
+	w := newWorld(t, func(o *rest.Options) { o.Agents = fakeAgents{agentFile("linux", "amd64", "the agent")} })
+	ctx := context.Background()
+	e, err := w.operator.Enroll(ctx, api.EnrollmentNew{})
+	if err != nil || e.UsesLeft != 1 || e.Token == "" || e.Command != "curl -fsS "+w.server.URL+"/join/"+e.Token+" | sudo sh" {
+		t.Fatalf("%+v %v", e, err)
+	}
+	if resp, script := w.call(call{method: "GET", path: "/join/" + e.Token}); resp.StatusCode != 200 || !strings.Contains(script, e.Token) {
+		t.Errorf("the script: %d", resp.StatusCode)
+	}
+	if _, body := w.call(call{method: "GET", path: "/download/muster-agent-linux-amd64"}); body != "the agent" {
+		t.Errorf("the agent: %q", body)
+	}
+	if resp, body := w.call(call{method: "GET", path: "/download/x"}); resp.StatusCode != 404 || !strings.Contains(body, api.ProblemNotFound) {
+		t.Errorf("no agent: %d %s", resp.StatusCode, body)
+	}
+	for got, err := range w.operator.AllEnrollments(ctx) {
+		if err != nil || got.Token != "" || got.Command != "" || got.ID != e.ID {
+			t.Errorf("listed: %+v %v", got, err)
+		}
+	}
+	if err := w.operator.DeleteEnrollment(ctx, e.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.operator.DeleteEnrollment(ctx, e.ID); !errors.Is(err, muster.ErrNotFound) {
+		t.Errorf("twice: %v", err)
+	}
+}

@@ -54,6 +54,10 @@ func (a *API) createUser(ctx context.Context, in *createUserInput) (*made[api.Us
 	if err := checkUserName(in.Body.Name); err != nil {
 		return nil, err
 	}
+	base, err := in.of(a)
+	if err != nil {
+		return nil, err
+	}
 	u := &muster.User{Account: c.Account, Name: in.Body.Name, Role: muster.Role(in.Body.Role)}
 	if err := a.o.Store.CreateUser(ctx, u); err != nil {
 		if errors.Is(err, muster.ErrConflict) {
@@ -67,7 +71,7 @@ func (a *API) createUser(ctx context.Context, in *createUserInput) (*made[api.Us
 	if err != nil {
 		return nil, err
 	}
-	out.LoginURL = in.of(a) + a.o.LoginPath + url.PathEscape(code)
+	out.LoginURL = base + a.o.LoginPath + url.PathEscape(code)
 	return &made[api.User]{ETag: etag(out.Rev), Location: api.PathUsers + "/" + out.ID, Body: &out}, nil
 }
 
@@ -79,6 +83,7 @@ func checkUserName(name string) error {
 	return nil
 }
 
+// UserPath names one user.
 type UserPath struct {
 	ID string `path:"id" maxLength:"64" doc:"The user's id."`
 }

@@ -1,10 +1,15 @@
-package rest_test
+package join_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,24 +19,84 @@ import (
 	"testing"
 	"time"
 
-	"muster/api"
-	"muster/internal/rest"
+	"muster"
+	"muster/internal/join"
 )
 
 // agentScript stands for the agent: it writes down how it was called.
 const agentScript = "#!/bin/sh\nfor a in \"$@\"; do echo \"$a\"; done >\"$OUT\"\n"
 
-func withAgents(files ...rest.AgentFile) func(*rest.Options) {
-	return func(o *rest.Options) { o.Agents = fakeAgents(files) }
+// desk is a desk behind HTTP, and the invitations it knows.
+type desk struct {
+	t       *testing.T
+	desk    *join.Desk
+	server  *httptest.Server
+	invites map[string]*muster.Enrollment
 }
 
-func (w *world) invitation() *api.Enrollment {
-	w.t.Helper()
-	e, err := w.operator.Enroll(context.Background(), api.EnrollmentNew{TTL: "1h", Uses: 1})
-	if err != nil {
-		w.t.Fatal(err)
+type files []join.File
+
+func (f files) Agents() []join.File { return f }
+
+func newDesk(t *testing.T, o join.Options, agents ...join.File) *desk {
+	t.Helper()
+	d := &desk{t: t, invites: map[string]*muster.Enrollment{}}
+	o.Agents = files(agents)
+	o.Invitation = func(_ context.Context, hash []byte) (*muster.Enrollment, error) {
+		if e := d.invites[string(hash)]; e != nil {
+			return e, nil
+		}
+		return nil, fmt.Errorf("fake: %w", muster.ErrNotFound)
 	}
-	return e
+	o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string, err error) {
+		if err != nil {
+			status, detail = http.StatusServiceUnavailable, err.Error()
+		}
+		http.Error(w, detail, status)
+	}
+	var err error
+	if d.desk, err = join.New(o); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	d.desk.Routes(mux)
+	d.server = httptest.NewServer(mux)
+	t.Cleanup(d.server.Close)
+	return d
+}
+
+func (d *desk) invite(uses int, left time.Duration) (token string) {
+	token = "enroll_" + rand.Text()
+	sum := sha256.Sum256([]byte(token))
+	d.invites[string(sum[:])] = &muster.Enrollment{UsesLeft: uses, ExpiresAt: time.Now().Add(left)}
+	return token
+}
+
+func (d *desk) get(path string, header ...string) (*http.Response, string) {
+	d.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, d.server.URL+path, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func file(system, arch, content string) join.File {
+	sum := sha256.Sum256([]byte(content))
+	return join.File{OS: system, Arch: arch, Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:]),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }}
 }
 
 // shells gives the POSIX shells of this machine.
@@ -66,12 +131,13 @@ func TestJoinScriptRunsTheAgent(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl")
 	}
-	w := newWorld(t, withAgents(agentFile("linux", runtime.GOARCH, agentScript), agentFile("linux", "mips", "x")))
-	e := w.invitation()
-	if want := "curl -fsS " + w.server.URL + "/join/" + e.Token + " | sudo sh"; e.Command != want {
-		t.Errorf("the line to paste is %s", e.Command)
+	d := newDesk(t, join.Options{}, file("linux", runtime.GOARCH, agentScript), file("linux", "mips", "x"))
+	token := d.invite(1, time.Hour)
+	line, err := d.desk.Command(d.server.URL, token)
+	if want := "curl -fsS " + d.server.URL + "/join/" + token + " | sudo sh"; err != nil || line != want {
+		t.Errorf("the line to paste is %s, %v", line, err)
 	}
-	resp, script := w.call(call{method: "GET", path: "/join/" + e.Token})
+	resp, script := d.get("/join/" + token)
 	if resp.StatusCode != 200 {
 		t.Fatalf("%d %s", resp.StatusCode, script)
 	}
@@ -83,7 +149,7 @@ func TestJoinScriptRunsTheAgent(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", shell, err, text)
 		}
 		got, _ := os.ReadFile(out)
-		want := strings.Join([]string{"run", "--server", w.server.URL, "--token", e.Token, "--foreground", "--hostname", "it's $HOME"}, "\n")
+		want := strings.Join([]string{"run", "--server", d.server.URL, "--token", token, "--foreground", "--hostname", "it's $HOME"}, "\n")
 		if strings.TrimSpace(string(got)) != want {
 			t.Errorf("%s called the agent with\n%swant\n%s", shell, got, want)
 		}
@@ -97,19 +163,15 @@ func TestJoinScriptRefuses(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl")
 	}
-	damaged := agentFile("linux", runtime.GOARCH, agentScript)
+	damaged := file("linux", runtime.GOARCH, agentScript)
 	damaged.SHA256 = strings.Repeat("0", 64)
-	w := newWorld(t, withAgents(damaged))
-	_, script := w.call(call{method: "GET", path: "/join/" + w.invitation().Token})
-	none := newWorld(t, withAgents(agentFile("plan9", "mips", "x")))
-	_, without := none.call(call{method: "GET", path: "/join/" + none.invitation().Token})
-	_, unknown := w.call(call{method: "GET", path: "/join/enroll_unknown"})
-	used := w.invitation()
-	w.nodes.invites[len(w.nodes.invites)-1].UsesLeft = 0
-	_, usedUp := w.call(call{method: "GET", path: "/join/" + used.Token})
-	w.nodes.invites[len(w.nodes.invites)-1].UsesLeft = 1
-	w.nodes.invites[len(w.nodes.invites)-1].ExpiresAt = time.Now().Add(-time.Hour)
-	_, ended := w.call(call{method: "GET", path: "/join/" + used.Token})
+	d := newDesk(t, join.Options{}, damaged)
+	_, script := d.get("/join/" + d.invite(1, time.Hour))
+	none := newDesk(t, join.Options{}, file("plan9", "mips", "x"))
+	_, without := none.get("/join/" + none.invite(1, time.Hour))
+	_, unknown := d.get("/join/enroll_unknown")
+	_, usedUp := d.get("/join/" + d.invite(0, time.Hour))
+	_, ended := d.get("/join/" + d.invite(1, -time.Hour))
 	for name, c := range map[string]struct {
 		script, want string
 	}{
@@ -132,8 +194,8 @@ func TestJoinScriptRefuses(t *testing.T) {
 }
 
 func TestJoinScriptIsPlainShell(t *testing.T) {
-	w := newWorld(t, withAgents(agentFile("linux", "amd64", "x")))
-	_, script := w.call(call{method: "GET", path: "/join/" + w.invitation().Token})
+	d := newDesk(t, join.Options{}, file("linux", "amd64", "x"))
+	_, script := d.get("/join/" + d.invite(1, time.Hour))
 	path := filepath.Join(t.TempDir(), "join.sh")
 	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
@@ -149,14 +211,14 @@ func TestJoinScriptIsPlainShell(t *testing.T) {
 }
 
 func TestJoinTakesNothingThatNeedsQuoting(t *testing.T) {
-	w := newWorld(t)
+	d := newDesk(t, join.Options{})
 	for _, path := range []string{"/join/a'b", "/join/a%24(reboot)", "/join/a%0Ab", "/join/" + strings.Repeat("a", 300)} {
-		if resp, body := w.call(call{method: "GET", path: path}); resp.StatusCode != 404 {
+		if resp, body := d.get(path); resp.StatusCode != 404 {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 		}
 	}
 	for _, host := range []string{"a'b", "a$(reboot)", "a b", "a;b", "a`b`", `a"b`, "a|b"} {
-		req, _ := http.NewRequest("GET", w.server.URL+"/join/enroll_1", nil)
+		req, _ := http.NewRequest("GET", d.server.URL+"/join/enroll_1", nil)
 		req.Host = host
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -172,15 +234,14 @@ func TestJoinTakesNothingThatNeedsQuoting(t *testing.T) {
 func TestServersWithTheirOwnCertificateArePinned(t *testing.T) {
 	der := []byte("a certificate")
 	pin := fmt.Sprintf("%x", sha256.Sum256(der))
-	w := newWorld(t, withAgents(agentFile("linux", runtime.GOARCH, agentScript)), func(o *rest.Options) {
-		o.Certificate = func() []byte { return der }
-		o.PublicURL = "https://muster.example.com"
-	})
-	e := w.invitation()
-	_, script := w.call(call{method: "GET", path: "/join/" + e.Token})
-	want := fmt.Sprintf("curl -fsSk https://muster.example.com/join/%s >join.sh && echo '%x  join.sh' | sha256sum -c && sudo sh join.sh", e.Token, sha256.Sum256([]byte(script)))
-	if e.Command != want {
-		t.Errorf("the line to paste is\n%s\nwant\n%s", e.Command, want)
+	o := join.Options{Certificate: func() []byte { return der }, PublicURL: "https://muster.example.com"}
+	d := newDesk(t, o, file("linux", runtime.GOARCH, agentScript))
+	token := d.invite(1, time.Hour)
+	_, script := d.get("/join/" + token)
+	line, err := d.desk.Command(d.desk.Base("ignored.example.com", false), token)
+	want := fmt.Sprintf("curl -fsSk https://muster.example.com/join/%s >join.sh && echo '%x  join.sh' | sha256sum -c && sudo sh join.sh", token, sha256.Sum256([]byte(script)))
+	if err != nil || line != want {
+		t.Errorf("the line to paste is\n%s\nwant\n%s, %v", line, want, err)
 	}
 	if !strings.Contains(script, "pin='"+pin+"'") || !strings.Contains(script, "server='https://muster.example.com'") {
 		t.Error("the script does not pin the certificate")
@@ -188,25 +249,41 @@ func TestServersWithTheirOwnCertificateArePinned(t *testing.T) {
 }
 
 func TestDownloads(t *testing.T) {
-	f := agentFile("linux", "amd64", "the agent")
-	w := newWorld(t, withAgents(f))
-	resp, body := w.call(call{method: "GET", path: "/download/muster-agent-linux-amd64"})
+	f := file("linux", "amd64", "the agent")
+	d := newDesk(t, join.Options{}, f)
+	resp, body := d.get("/download/muster-agent-linux-amd64")
 	if resp.StatusCode != 200 || body != "the agent" || resp.ContentLength != 9 || resp.Header.Get("X-Checksum-Sha256") != f.SHA256 {
 		t.Errorf("%d %q %v", resp.StatusCode, body, resp.Header)
 	}
-	resp, _ = w.call(call{method: "GET", path: "/download/muster-agent-linux-amd64", header: map[string]string{"If-None-Match": resp.Header.Get("ETag")}})
+	resp, _ = d.get("/download/muster-agent-linux-amd64", "If-None-Match", resp.Header.Get("ETag"))
 	if resp.StatusCode != http.StatusNotModified {
 		t.Errorf("what is known already: %d", resp.StatusCode)
 	}
 	line := regexp.MustCompile(`^[0-9a-f]{64}  muster-agent-linux-amd64\n$`)
 	for _, path := range []string{"/download/SHA256SUMS", "/download/muster-agent-linux-amd64.sha256"} {
-		if _, body = w.call(call{method: "GET", path: path}); !line.MatchString(body) {
+		if _, body = d.get(path); !line.MatchString(body) {
 			t.Errorf("%s is %q", path, body)
 		}
 	}
 	for _, path := range []string{"/download/muster-agent-linux-mips", "/download/..%2f..%2fetc%2fpasswd", "/download/"} {
-		if resp, _ := w.call(call{method: "GET", path: path}); resp.StatusCode != 404 {
+		if resp, _ := d.get(path); resp.StatusCode != 404 {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for _, url := range []string{"muster.example.com", "ftp://x", "https://a'b", "https://x/$(y)", "https://"} {
+		_, err := join.New(join.Options{
+			PublicURL:  url,
+			Invitation: func(context.Context, []byte) (*muster.Enrollment, error) { return nil, nil },
+			Refuse:     func(http.ResponseWriter, *http.Request, int, string, error) {},
+		})
+		if !errors.Is(err, muster.ErrInvalid) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	if _, err := join.New(join.Options{}); !errors.Is(err, muster.ErrInvalid) {
+		t.Errorf("no doors: %v", err)
 	}
 }
