@@ -24,11 +24,11 @@ var floors = []struct {
 	floor int
 }{
 	{".", 0},
-	{"api", 1}, {"internal/wire", 1}, {"internal/filter", 1}, {"internal/column", 1}, {"internal/disk", 1}, {"internal/telemetry", 1}, {"internal/seal", 1},
+	{"api", 1}, {"internal/wire", 1}, {"internal/filter", 1}, {"internal/column", 1}, {"internal/disk", 1}, {"internal/telemetry", 1}, {"internal/seal", 1}, {"internal/points", 1},
 	{"internal/uplink", 2}, {"internal/ingest", 2}, {"internal/series", 2}, {"internal/live", 2}, {"internal/auth", 2},
 	{"internal/store", 2}, {"internal/inventory", 2}, {"internal/check", 2}, {"internal/members", 2},
 	{"internal/series/seriestest", 3}, {"internal/series/pebble", 3}, {"internal/store/storetest", 3}, {"internal/store/pebble", 3},
-	{"internal/check/host", 3}, {"client", 3}, {"internal/web/shell", 3},
+	{"internal/check/host", 3}, {"internal/join", 3}, {"internal/apidoc", 3}, {"client", 3}, {"internal/web/shell", 3}, {"internal/web/chart", 3},
 	{"internal/gateway", 4}, {"internal/rest", 4}, {"internal/agent", 4}, {"internal/web/*", 4},
 	{"internal/web", 5},
 	{"internal/server", 6},
@@ -45,6 +45,7 @@ var sdkHome = map[string][]string{
 	"github.com/VictoriaMetrics/metrics": {"internal/telemetry"},
 	"github.com/caddyserver/certmagic":   {"internal/server"},
 	"github.com/spf13/cobra":             {"cmd/muster", "cmd/muster-agent"},
+	"github.com/spf13/pflag":             {"cmd/muster", "cmd/muster-agent"},
 	"github.com/charmbracelet/bubbletea": {"cmd/muster"},
 	"google.golang.org/protobuf":         {"internal/wire"},
 	"golang.org/x/crypto":                {"internal/auth"},
