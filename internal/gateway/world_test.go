@@ -221,13 +221,18 @@ func newKey() ed25519.PrivateKey {
 	return key
 }
 
-// dial connects and reads the challenge.
+// dial connects, once there is room, and reads the challenge.
 func (w *world) dial(key ed25519.PrivateKey) (*agent, []byte) {
 	w.t.Helper()
-	ws, _, err := websocket.Dial(w.t.Context(), "ws://"+w.addr+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	var ws *websocket.Conn
+	w.wait("a connection", func() bool {
+		c, response, err := websocket.Dial(w.t.Context(), "ws://"+w.addr+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		if err != nil && (response == nil || response.StatusCode != http.StatusServiceUnavailable) {
+			w.t.Fatal(err)
+		}
+		ws = c
+		return err == nil
+	})
 	ws.SetReadLimit(wire.MaxMessage)
 	w.t.Cleanup(func() { ws.CloseNow() })
 	a := &agent{t: w.t, ws: ws, key: key}
