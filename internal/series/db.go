@@ -27,7 +27,8 @@ type Query struct {
 	Attrs   map[string]string // attributes a series must have with these values
 	From    time.Time
 	To      time.Time     // exclusive
-	Points  int           // at most so many points a series; 300 when zero
+	Points  int           // at most so many points a series; 300 when zero; does not matter with Step
+	Step    time.Duration // exactly this step, in whole ms; 0 chooses one
 	MinStep time.Duration // the step is never finer; 0 leaves it to the data
 	// Fn says what the middle number of a point is: "avg" (the default), "min", "max", "sum", "last",
 	// "count". Counters come as per-second rates ("rate" says so openly, and is refused for gauges),
@@ -108,9 +109,10 @@ func Open(ctx context.Context, engine Engine, o Options) (*DB, error) {
 	}
 	db.journal = newJournal(o.Shards, db.writeSegment)
 	db.tell = newTelling(db, o.Telemetry)
+	mine := db.claimShards()
 	db.work.Go(func() {
 		db.readIndex(db.life)
-		db.takeShards(db.life)
+		db.readShards(db.life, mine)
 		if db.life.Err() == nil {
 			o.Logger.Info("heads are complete", "took", o.Now().Sub(db.opened).Round(time.Millisecond))
 		}

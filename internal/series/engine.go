@@ -86,7 +86,7 @@ type NodeSchema struct {
 	Source    string
 	Schema    muster.SchemaID
 	First     int64 // Unix ms of the oldest frame known to have it, in steps of sealing
-	Last      int64 // Unix ms of the newest
+	Last      int64 // Unix ms of the newest in a sealed block; 0 while none is sealed
 	Forgotten bool  // the node was deleted; its data only waits for its end
 }
 

@@ -22,7 +22,8 @@ type node struct {
 type seen struct {
 	id          muster.SchemaID
 	first, last int64
-	saved       bool // the store knows
+	sealed      int64 // instant of the newest frame in a sealed block; 0 when there is none
+	saved       bool  // the store knows the schema
 }
 
 // interval is a stretch of time, end not included.

@@ -32,7 +32,7 @@ func (s *shard) dueHours(now time.Time) []Hour {
 		}
 	}
 	for hour, stale := range s.dirty {
-		if _, built := s.built[hour]; built && now.Sub(stale.since) >= s.rebuildPause(hour) {
+		if now.Sub(stale.since) >= s.rebuildPause(hour) {
 			due[hour] = true
 		}
 	}
@@ -93,7 +93,7 @@ func (s *shard) buildHours(ctx context.Context, g *gatherer, epoch uint64, now t
 	return nil
 }
 
-// buildHour unites late frames with the hour's blocks, then builds its tiles.
+// buildHour unites late frames with the hour's blocks, then builds its tiles when the hour is over.
 func (s *shard) buildHour(ctx context.Context, g *gatherer, epoch uint64, hour Hour) error {
 	s.mu.Lock()
 	through := s.applied()
@@ -107,17 +107,22 @@ func (s *shard) buildHour(ctx context.Context, g *gatherer, epoch uint64, hour H
 			return fmt.Errorf("series: rebuild hour: %w", err)
 		}
 	}
-	if err := s.buildTiles(ctx, g, Gen{epoch, uint32(through)}, hour); err != nil {
-		return fmt.Errorf("series: build the tiles of an hour: %w", err)
-	}
-	if err := s.db.engine.PutBuilt(ctx, Built{s.id, FiveMinutes, hour, through}); err != nil {
-		return fmt.Errorf("series: store that an hour is built: %w", err)
+	over := hour < hourOf(s.db.o.Now().UnixMilli())
+	if over {
+		if err := s.buildTiles(ctx, g, Gen{epoch, uint32(through)}, hour); err != nil {
+			return fmt.Errorf("series: build the tiles of an hour: %w", err)
+		}
+		if err := s.db.engine.PutBuilt(ctx, Built{s.id, FiveMinutes, hour, through}); err != nil {
+			return fmt.Errorf("series: store that an hour is built: %w", err)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.built[hour] = through
-	delete(s.touched, hour)
-	if d := s.dirty[hour]; d != nil {
+	if over {
+		s.built[hour] = through
+		delete(s.touched, hour)
+	}
+	if d := s.dirty[hour]; d != nil && stale.first != 0 {
 		s.rebuilt[hour]++
 		if d.last <= through {
 			delete(s.dirty, hour)

@@ -251,7 +251,7 @@ func (db *DB) storeSegment(key SegmentKey, b *batch) error {
 	*buffer = builder.AppendTo((*buffer)[:0])
 	db.tell.segmentBytes.Add(len(*buffer))
 	give := db.life
-	pause := 50 * time.Millisecond
+	pause := 10 * time.Millisecond
 	for begun := time.Now(); ; pause = min(2*pause, 2*time.Second) {
 		err := db.engine.AppendSegment(give, key, *buffer)
 		if err == nil || !errors.Is(err, muster.ErrUnavailable) || time.Since(begun) > sameKey {

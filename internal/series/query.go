@@ -103,8 +103,8 @@ func (db *DB) newPlan(q Query) (*plan, error) {
 		return nil, bad("there is no function %q: use avg, min, max, sum, last, count, rate or raw", q.Fn)
 	case p.from >= p.to || p.from < 0 || p.to > 1<<52:
 		return nil, bad("the range must begin before it ends")
-	case p.Points < 0 || q.MinStep < 0:
-		return nil, bad("points and step can't be negative")
+	case p.Points < 0 || q.MinStep < 0 || q.Step < 0 || q.Step%time.Millisecond != 0:
+		return nil, bad("points and step can't be negative, and a step is in whole ms")
 	}
 	p.fn, p.raw = fn, q.Fn == "raw"
 	return p, nil
@@ -267,7 +267,7 @@ func (p *plan) choose(ctx context.Context) error {
 		return fmt.Errorf("%w: series: query: %q is a gauge and has no rate", muster.ErrInvalid, p.Metric)
 	}
 	span := p.to - p.from
-	if span/int64(p.Points) < longWindow {
+	if span/int64(p.Points) < longWindow || p.Step > 0 {
 		period, err := p.findPeriod(ctx)
 		if err != nil {
 			return err
@@ -287,7 +287,11 @@ func (p *plan) choose(ctx context.Context) error {
 	if p.from < now-class.Tile5m.Milliseconds() {
 		atLeast = max(atLeast, OneHour.Slot())
 	}
-	p.step = points.Step(time.Duration(span)*time.Millisecond, p.period, atLeast, p.Points).Milliseconds()
+	step := p.Step
+	if step == 0 {
+		step = points.Step(time.Duration(span)*time.Millisecond, p.period, atLeast, p.Points)
+	}
+	p.step = step.Milliseconds()
 	p.gap = gapOf(p.period)
 	p.grid = points.Ceil(p.from, p.step)
 	p.end = points.Ceil(p.to, p.step)
@@ -298,7 +302,7 @@ func (p *plan) choose(ctx context.Context) error {
 		for _, n := range nodes {
 			for _, l := range n.lines {
 				l.Builder = points.Builder{Step: p.step, From: p.grid, To: p.end, Fn: p.fn, Raw: p.raw && p.kind == muster.Counter,
-					Follow: p.period > 0 && p.step < p.period.Milliseconds()*3/2,
+					Follow: p.step*2 > p.period.Milliseconds() && p.step*2 < p.period.Milliseconds()*3,
 					Meter:  points.Meter{Counter: p.kind == muster.Counter && !p.raw, Gap: p.gap}}
 			}
 		}

@@ -17,14 +17,20 @@ const recoverers = 4
 
 // takeShards reads back the heads of the shards that this server owns and does not hold yet, and lets
 // go of those it has lost. It returns when all are complete or ctx ends.
-func (db *DB) takeShards(ctx context.Context) {
-	var mine []*shard
+func (db *DB) takeShards(ctx context.Context) { db.readShards(ctx, db.claimShards()) }
+
+// claimShards lists the shards whose heads are to be read; from now on what comes in for them is held.
+func (db *DB) claimShards() (mine []*shard) {
 	for _, s := range db.shards {
 		epoch, owned := db.o.Owns(s.id)
 		if s.claim(epoch, owned) {
 			mine = append(mine, s)
 		}
 	}
+	return mine
+}
+
+func (db *DB) readShards(ctx context.Context, mine []*shard) {
 	var group sync.WaitGroup
 	next := make(chan *shard)
 	for range min(recoverers, len(mine)) {
@@ -65,7 +71,7 @@ func (s *shard) claim(epoch uint64, owned bool) bool {
 
 // take reads the shard's heads back, again and again until it succeeds or ctx ends.
 func (s *shard) take(ctx context.Context) {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		err := s.readBack(ctx)
 		if err == nil {
 			return
@@ -173,14 +179,12 @@ func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
 	s.mu.Unlock()
 	for _, src := range sources {
 		s.mu.Lock()
-		first, last := src.reach()
+		last := src.sealedTo()
 		if last > 0 {
+			// What is older and not sealed, although newer things are, came late: its hour is rebuilt when more comes.
 			src.take(interval{0, last + 1})
 		}
 		s.mu.Unlock()
-		if last == 0 {
-			last = first
-		}
 		from := max(last-longWindow, now.Add(-keepMarks).UnixMilli())
 		for _, class := range s.db.o.Classes {
 			r := BlockRange{class.Name, key.account, key.node, src.name, from, now.UnixMilli() + longWindow}
@@ -192,15 +196,12 @@ func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
 	return nil
 }
 
-// reach gives the first instant of a source, and the last that is known to be sealed (0 when none is).
-func (s *source) reach() (first, last int64) {
-	for i, sc := range s.schemas {
-		if i == 0 || sc.first < first {
-			first = sc.first
-		}
-		last = max(last, sc.last)
+// sealedTo gives the last instant that is known to be sealed; 0 when none is.
+func (s *source) sealedTo() (last int64) {
+	for _, sc := range s.schemas {
+		last = max(last, sc.sealed)
 	}
-	return first, last
+	return last
 }
 
 func (s *shard) readOpen(ctx context.Context, src *source, r BlockRange) error {
@@ -285,9 +286,6 @@ func (s *shard) readLog(ctx context.Context) error {
 		from = s.db.minute() - Minute(keepMarks/time.Minute)
 	}
 	err := s.db.engine.ScanSegments(ctx, s.id, from, s.db.minute()+5, func(key SegmentKey, data []byte) error {
-		if key.Gateway == s.db.gateway {
-			return nil // held here, until the older ones are in
-		}
 		frames, err := s.db.readSegment(ctx, key, data)
 		if err != nil || len(frames) == 0 {
 			return err

@@ -26,6 +26,28 @@ func (db *DB) Run(ctx context.Context) error {
 	return nil
 }
 
+// Work does once what Run does again and again: whatever is due by the clock of the options, and
+// publishes all open blocks. It is for programs that end, and for tests.
+func (db *DB) Work(ctx context.Context) error {
+	db.takeShards(ctx)
+	g := newGatherer(db)
+	now := db.o.Now()
+	var errs []error
+	for _, s := range db.shards {
+		if err := s.await(ctx); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		epoch, ok := s.working()
+		if !ok {
+			continue
+		}
+		_, err := s.seal(ctx, g, epoch, now, db.pressed())
+		errs = append(errs, err, s.publishOpen(ctx, g, epoch), s.buildHours(ctx, g, epoch, now))
+	}
+	return errors.Join(append(errs, db.expire(ctx, now))...)
+}
+
 // every calls do at once and then each period, until ctx ends.
 func (db *DB) every(ctx context.Context, period time.Duration, do func(now time.Time)) {
 	ticker := time.NewTicker(period)

@@ -191,7 +191,8 @@ func (s *shard) lastRows(j job, b *column.Block) (rows []NodeSchema) {
 	last := b.Times[len(b.Times)-1]
 	for _, id := range b.Schemas {
 		if sc := j.src.seen(id); sc != nil {
-			rows = append(rows, NodeSchema{Shard: s.id, Account: j.key.account, Node: j.key.node, Source: j.src.name, Schema: id, First: sc.first, Last: last})
+			sc.sealed = max(sc.sealed, last)
+			rows = append(rows, NodeSchema{Shard: s.id, Account: j.key.account, Node: j.key.node, Source: j.src.name, Schema: id, First: sc.first, Last: sc.sealed})
 		}
 	}
 	return rows

@@ -106,7 +106,7 @@ func (s *shard) unknown(frames []*muster.Frame) (rows []NodeSchema) {
 				}
 			}
 		}
-		row := NodeSchema{Shard: s.id, Account: f.Account, Node: f.Node, Source: f.Source, Schema: f.Schema.ID, First: f.At, Last: f.At}
+		row := NodeSchema{Shard: s.id, Account: f.Account, Node: f.Node, Source: f.Source, Schema: f.Schema.ID, First: f.At}
 		if !slices.ContainsFunc(rows, row.sameKey) {
 			rows = append(rows, row)
 		}
@@ -137,10 +137,11 @@ func (s *shard) sourceOf(key nodeKey, name string) *source {
 func (s *source) see(row NodeSchema, saved bool) {
 	sc := s.seen(row.Schema)
 	if sc == nil {
-		s.schemas = append(s.schemas, seen{id: row.Schema, first: row.First, last: row.Last, saved: saved})
+		s.schemas = append(s.schemas, seen{id: row.Schema, first: row.First, last: row.Last, sealed: row.Last, saved: saved})
 		return
 	}
 	sc.saved = sc.saved || saved
+	sc.sealed = max(sc.sealed, row.Last)
 	sc.first, sc.last = min(sc.first, row.First), max(sc.last, row.Last)
 }
 

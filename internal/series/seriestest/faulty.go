@@ -51,37 +51,37 @@ func (f *Faulty) Kill() {
 
 var errFault = fmt.Errorf("%w: seriestest: injected", muster.ErrUnavailable)
 
-// write lets a write happen, or not, or twice, or without saying so.
+// write lets a write happen, or not, or without saying so, and perhaps once more after others.
 func (f *Faulty) write(ctx context.Context, do func() error) error {
 	f.mu.Lock()
-	dice, late := f.random.Float64(), f.random.Float64()
-	faults, dead := f.faults, f.dead
 	again := f.later
 	f.later = nil
-	if !dead && late < faults.Double {
+	if !f.dead && f.random.Float64() < f.faults.Double {
 		f.later = append(f.later, func() { _ = do() })
 	}
 	f.mu.Unlock()
-	if dead {
-		return errFault
-	}
 	for _, g := range again {
 		g()
 	}
+	return f.once(ctx, do)
+}
+
+// once is write for rows that replace each other: an old one never comes back.
+func (f *Faulty) once(ctx context.Context, do func() error) error {
+	f.mu.Lock()
+	dice, pause, faults := f.random.Float64(), f.random.Float64(), f.faults
+	f.mu.Unlock()
 	if faults.Delay > 0 {
 		select {
-		case <-time.After(time.Duration(late * float64(faults.Delay))):
+		case <-time.After(time.Duration(pause * float64(faults.Delay))):
 		case <-ctx.Done():
 			return errFault
 		}
 	}
-	if dice < faults.Refuse {
-		return errFault
-	}
 	f.mu.Lock()
-	dead = f.dead
+	dead := f.dead
 	f.mu.Unlock()
-	if dead {
+	if dead || dice < faults.Refuse {
 		return errFault
 	}
 	if err := do(); err != nil {
@@ -123,16 +123,7 @@ func (f *Faulty) PutSchema(ctx context.Context, id muster.SchemaID, canonical []
 
 // PutNodeSchemas fits series.Engine.
 func (f *Faulty) PutNodeSchemas(ctx context.Context, rows []series.NodeSchema) error {
-	f.mu.Lock()
-	double := f.faults.Double
-	f.faults.Double = 0 // rows replace each other: an old one that comes back is not part of the contract
-	f.mu.Unlock()
-	defer func() {
-		f.mu.Lock()
-		f.faults.Double = double
-		f.mu.Unlock()
-	}()
-	return f.write(ctx, func() error { return f.Engine.PutNodeSchemas(ctx, rows) })
+	return f.once(ctx, func() error { return f.Engine.PutNodeSchemas(ctx, rows) })
 }
 
 // ScanNodeSchemas fits series.Engine.
@@ -158,7 +149,7 @@ func (f *Faulty) ScanBlocks(ctx context.Context, r series.BlockRange, each func(
 
 // PutTiles fits series.Engine.
 func (f *Faulty) PutTiles(ctx context.Context, tiles []series.Tile) error {
-	return f.write(ctx, func() error { return f.Engine.PutTiles(ctx, tiles) })
+	return f.once(ctx, func() error { return f.Engine.PutTiles(ctx, tiles) })
 }
 
 // ScanTiles fits series.Engine.
@@ -176,24 +167,12 @@ func (f *Faulty) PutDirty(ctx context.Context, marks []series.Dirty) error {
 
 // PutBuilt fits series.Engine.
 func (f *Faulty) PutBuilt(ctx context.Context, b series.Built) error {
-	f.mu.Lock()
-	dead := f.dead
-	f.mu.Unlock()
-	if dead {
-		return errFault
-	}
-	return f.Engine.PutBuilt(ctx, b)
+	return f.once(ctx, func() error { return f.Engine.PutBuilt(ctx, b) })
 }
 
 // PutCovered fits series.Engine.
 func (f *Faulty) PutCovered(ctx context.Context, c series.Covered) error {
-	f.mu.Lock()
-	dead := f.dead
-	f.mu.Unlock()
-	if dead {
-		return errFault
-	}
-	return f.Engine.PutCovered(ctx, c)
+	return f.once(ctx, func() error { return f.Engine.PutCovered(ctx, c) })
 }
 
 // Expire fits series.Engine.
