@@ -39,6 +39,7 @@ type Server struct {
 	series    *series.DB
 	hub       *live.Hub
 	inventory *inventory.Inventory
+	intake    *ingest.Intake
 	gateway   *gateway.Gateway
 	auth      *auth.Service
 	listener  net.Listener
@@ -54,20 +55,14 @@ type Server struct {
 
 // Open takes the data directory and the port, joins the rooms and leaves them ready for Run. Errors wrap
 // the kinds of package muster and say what to do. What was opened before a failure is closed again.
-func Open(ctx context.Context, o Options) (s *Server, err error) {
+func Open(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s = &Server{opts: o, started: time.Now(), telemetry: telemetry.New(), inside: newPipe(), files: &agentFiles{dir: o.agentDir()}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-			s = nil
-		}
-	}()
+	s := &Server{opts: o, started: time.Now(), telemetry: telemetry.New(), inside: newPipe(), files: &agentFiles{dir: o.agentDir()}}
 	for _, step := range []func(context.Context) error{s.listen, s.openStores, s.openRooms, s.openHTTP, s.greet} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.close())
 		}
 	}
 	return s, nil
@@ -148,7 +143,7 @@ func (s *Server) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	intake, err := ingest.New(ingest.Options{
+	s.intake, err = ingest.New(ingest.Options{
 		Store: s.series, After: []func([]*muster.Frame){s.inventory.Observe}, Noted: s.inventory.Noted,
 		Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
@@ -156,7 +151,7 @@ func (s *Server) openRooms(ctx context.Context) error {
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Roster: s.inventory, Intake: intake, Duplicate: s.inventory.Duplicate, Logger: s.opts.Logger, Telemetry: s.telemetry,
+		Roster: s.inventory, Intake: s.intake, Duplicate: s.inventory.Duplicate, Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
 	if err != nil {
 		return err
@@ -167,6 +162,12 @@ func (s *Server) openRooms(ctx context.Context) error {
 
 // nodeChanged tells open pages and streams that a node is not what it was.
 func (s *Server) nodeChanged(c inventory.Change) {
+	if c.Gone {
+		s.gateway.Disconnect(c.Account, c.Node)
+	}
+	if !s.hub.Wanted(c.Account) {
+		return
+	}
 	s.hub.Publish(live.Event{Account: c.Account, Topic: live.TopicNodes, Kind: "node", Node: c.Node, Data: func() any {
 		if c.Gone {
 			return c
@@ -177,9 +178,6 @@ func (s *Server) nodeChanged(c inventory.Change) {
 		}
 		return row
 	}})
-	if c.Gone {
-		s.gateway.Disconnect(c.Account, c.Node)
-	}
 }
 
 // told tells open pages and streams of changelog lines that were saved.
@@ -227,6 +225,7 @@ func (s *Server) Run(ctx context.Context) error {
 		{"documents", s.tenants.Run},
 		{"series", s.series.Run},
 		{"inventory", s.inventory.Run},
+		{"intake", s.intake.Run},
 		{"gateway", s.gateway.Run},
 		{"pages and API", s.serve},
 		{"memory of states", s.seed},
