@@ -46,7 +46,6 @@ type Panel struct {
 	Now   NowRule // which number is printed large
 	Note  string  // what stands beside that number; the name of the line when empty and there are several
 	Mono  bool    // the title is the name of a metric
-	Wide  bool    // drawn over the whole width
 
 	parts []part
 }

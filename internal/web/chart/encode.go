@@ -9,11 +9,16 @@ import (
 
 // AppendJSON appends the form that assets/lines.js reads:
 //
-//	{"now":MS,"from":MS,"to":MS,"period":MS,"panels":[{"id","title","unit","max","floor","stack","rule","note","mono","wide","hidden","fresh":{"Value","Note","At"},
+//	{"now":MS,"from":MS,"to":MS,"period":MS,"panels":[{"id","title","unit","max","floor","stack","rule","note","mono","hidden","fresh":{"Value","Note","At"},
 //	 "step":MS,"t0":MS,"t":[steps since t0, ...],"lines":[{"key","name","colour","v":[number or null, ...],"lo":[...],"hi":[...]}]}]}
 //
 // The text holds no "<", so that it may stand in a script element.
-func (d *Data) AppendJSON(b []byte) []byte {
+func (d *Data) AppendJSON(b []byte) []byte { return d.append(b, false) }
+
+// AppendNews appends the same without what the reader knows already: of panels the ids, of lines the keys.
+func (d *Data) AppendNews(b []byte) []byte { return d.append(b, true) }
+
+func (d *Data) append(b []byte, brief bool) []byte {
 	b = appendMs(b, `{"now":`, d.Now.UnixMilli())
 	b = appendMs(b, `,"from":`, d.From.UnixMilli())
 	b = appendMs(b, `,"to":`, d.To.UnixMilli())
@@ -23,7 +28,7 @@ func (d *Data) AppendJSON(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = d.Panels[i].append(b)
+		b = d.Panels[i].append(b, brief)
 	}
 	return append(b, "]}"...)
 }
@@ -32,15 +37,15 @@ func appendMs(b []byte, name string, ms int64) []byte {
 	return strconv.AppendInt(append(b, name...), ms, 10)
 }
 
-func (d *Drawn) append(b []byte) []byte {
-	about := map[string]any{ // strings and numbers only: it can't fail
-		"id": d.ID, "title": d.Title, "unit": d.Unit, "max": d.Max, "floor": d.Floor, "stack": d.Stack,
-		"rule": d.Now, "note": d.Note, "mono": d.Mono, "wide": d.Wide, "hidden": d.Hidden,
+func (d *Drawn) append(b []byte, brief bool) []byte {
+	about := map[string]any{"id": d.ID}
+	if !brief {
+		about = d.about()
 	}
 	if d.Fresh != nil && !math.IsNaN(d.Fresh.Value) && !math.IsInf(d.Fresh.Value, 0) {
 		about["fresh"] = d.Fresh
 	}
-	head, _ := json.Marshal(about)
+	head, _ := json.Marshal(about) // strings and numbers only: it can't fail
 	b = append(b, head[:len(head)-1]...)
 	step := max(d.Step.Milliseconds(), 1)
 	times := d.times()
@@ -62,9 +67,17 @@ func (d *Drawn) append(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = d.Lines[i].append(b, times)
+		b = d.Lines[i].append(b, times, brief)
 	}
 	return append(b, "]}"...)
+}
+
+// about is what a panel says of itself.
+func (d *Drawn) about() map[string]any {
+	return map[string]any{
+		"id": d.ID, "title": d.Title, "unit": d.Unit, "max": d.Max, "floor": d.Floor, "stack": d.Stack,
+		"rule": d.Now, "note": d.Note, "mono": d.Mono, "hidden": d.Hidden,
+	}
 }
 
 // times gives every instant that any line has.
@@ -83,8 +96,12 @@ func (d *Drawn) times() []int64 {
 	return all
 }
 
-func (l *Line) append(b []byte, times []int64) []byte {
-	head, _ := json.Marshal(map[string]any{"key": l.Key, "name": l.Name, "colour": l.Colour})
+func (l *Line) append(b []byte, times []int64, brief bool) []byte {
+	about := map[string]any{"key": l.Key}
+	if !brief {
+		about["name"], about["colour"] = l.Name, l.Colour
+	}
+	head, _ := json.Marshal(about)
 	b = append(b, head[:len(head)-1]...)
 	b = l.column(append(b, `,"v":[`...), times, l.V)
 	if l.Low != nil {

@@ -21,7 +21,7 @@ type Feed struct {
 }
 
 const (
-	overlap    = 4 // steps that are read again: a step fills, and frames come late
+	overlap    = 2 // steps that are read again: a step fills, and frames come late
 	mostPoints = 2000
 	restLeast  = 700 * time.Millisecond
 	restMost   = 15 * time.Second
@@ -39,7 +39,7 @@ func (f *Feed) Tell(ctx context.Context, now time.Time) (*Data, bool, error) {
 		f.since = map[string]int64{}
 	}
 	want := Want{
-		Account: f.Account, Node: f.Node, From: now.Add(-overlap * max(finest, f.Period)), To: now.Add(2 * time.Second),
+		Account: f.Account, Node: f.Node, From: now.Add(-2 * overlap * max(finest, f.Period)), To: now.Add(2 * time.Second),
 		Points: mostPoints, MinStep: finest, Since: f.since,
 	}
 	drawn, err := Read(ctx, f.Source, f.Panels, want)
@@ -54,7 +54,7 @@ func (f *Feed) Tell(ctx context.Context, now time.Time) (*Data, bool, error) {
 		for j := range drawn[i].Lines {
 			if _, at, ok := drawn[i].Lines[j].Last(); ok {
 				some = true
-				f.since[drawn[i].ID] = max(f.since[drawn[i].ID], at-overlap*drawn[i].Step.Milliseconds())
+				f.since[drawn[i].ID] = max(f.since[drawn[i].ID], at-(overlap-1)*drawn[i].Step.Milliseconds())
 			}
 		}
 	}

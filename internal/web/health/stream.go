@@ -126,7 +126,7 @@ func (p *Page) follow(ctx context.Context, out *shell.Stream, f *chart.Feed, sub
 		}
 		data, some, err := f.Tell(ctx, p.opts.Shell.Now())
 		if err == nil && some {
-			if err := out.Send("points", data.AppendJSON(nil)); err != nil {
+			if err := out.Send("points", data.AppendNews(nil)); err != nil {
 				return err
 			}
 			spoke = time.Now()

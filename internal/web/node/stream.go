@@ -38,7 +38,7 @@ type follower struct {
 // live streams what a page of the node shows:
 //
 //	hello  {"now": Unix ms here}
-//	points the newest points of all charts, in the form of data
+//	points the newest points of all charts, in the form of data, without what the page knows
 //	head   {"state","html","mark"}   when the node's state changed
 //	values {"at": Unix ms,"total": n,"values":{"row id": "text", ...}}   of the table of all metrics: those that changed
 //	bye    {}   come again
@@ -175,7 +175,7 @@ func (f *follower) tellPoints(ctx context.Context) error {
 	if err != nil || !some {
 		return ctx.Err()
 	}
-	return f.send("points", data.AppendJSON(nil))
+	return f.send("points", data.AppendNews(nil))
 }
 
 // tellHead sends the node's state when it changed.

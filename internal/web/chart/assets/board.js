@@ -160,8 +160,7 @@ export class Board {
     let strange = false;
     for (const p of sent.panels) {
       const c = this.charts.get(p.id);
-      if (c) c.append(p);
-      else strange = true;
+      if (!c || c.append(p)) strange = true;
     }
     const w = this.window();
     const crowded = (w.to - w.from) / this.step() > 2.2 * POINTS;

@@ -127,10 +127,15 @@ export class Chart {
     this.top = 0;
   }
 
-  /** @param {SentPanel} sent newer points */
+  /**
+   * @param {SentPanel} sent newer points
+   * @returns {boolean} whether there is a line that is not drawn yet
+   */
   append(sent) {
-    this.lines.merge(sent, this.spec.hidden > 0);
+    const left = this.lines.merge(sent, true);
     if (sent.fresh) this.spec.fresh = sent.fresh;
+    if (sent.step < this.spec.step) this.spec.step = sent.step; // the node is measured more often now
+    return left && !this.spec.hidden;
   }
 
   /** The number that is printed large: its value, what stands beside it, its instant. */

@@ -8,7 +8,7 @@
 /**
  * What the server sends of a panel: `t` counts steps (ms) since `t0` (Unix ms).
  * @typedef {{ id: string, title: string, unit: string, max: number, floor: number, stack: boolean, rule: "sum" | "first" | "most", note: string,
- *   mono: boolean, wide: boolean, hidden: number,
+ *   mono: boolean, hidden: number,
  *   fresh?: { Value: number, Note: string, At: number }, step: number, t0: number, t: number[], lines: SentLine[] }} SentPanel
  */
 /** @typedef {(number | null | undefined)[]} Row */
@@ -33,13 +33,18 @@ export class Lines {
 
   /**
    * Takes newer points; a point at a time that is known replaces it (the last step is still filling).
-   * @param {SentPanel} sent
+   * @param {Pick<SentPanel, "lines" | "t" | "t0" | "step">} sent
    * @param {boolean} [known] leave lines out that are not here yet
+   * @returns {boolean} whether a line was left out
    */
   merge(sent, known) {
+    let left = false;
     for (const from of sent.lines) {
       let line = this.byKey.get(from.key);
-      if (!line && known) continue;
+      if (!line && known) {
+        left = true;
+        continue;
+      }
       if (!line) {
         const taken = this.lines.some((l) => l.colour === from.colour);
         line = { key: from.key, name: from.name ?? from.key, colour: taken ? this.lines.length : from.colour ?? this.lines.length, t: [], v: [], lo: [], hi: [] };
@@ -52,6 +57,7 @@ export class Lines {
         put(line, sent.t0 + sent.t[i] * sent.step, v, from.lo?.[i] ?? v, from.hi?.[i] ?? v);
       }
     }
+    return left;
   }
 
   /**

@@ -27,7 +27,7 @@ test("axes end at round numbers", () => {
 });
 
 /** @param {number[]} t @param {number[]} v */
-const sent = (t, v, extra = {}) => ({ id: "p", title: "", unit: "", max: 0, floor: 0, stack: false, rule: "first", note: "", mono: false, wide: false, hidden: 0, step: 1000, t0: 0, t, lines: [{ key: "a", v }], ...extra });
+const sent = (t, v, extra = {}) => ({ id: "p", title: "", unit: "", max: 0, floor: 0, stack: false, rule: "first", note: "", mono: false, hidden: 0, step: 1000, t0: 0, t, lines: [{ key: "a", v }], ...extra });
 
 test("a missing step is a gap, a change of pace is none", () => {
   const s = 1000;
@@ -71,7 +71,7 @@ test("newer points replace the step that was still filling", () => {
   lines.merge(sent([1, 2, 3], [2, 3.5, 4]));
   assert.deepEqual(lines.lines[0].t, [0, 1000, 2000, 3000]);
   assert.deepEqual(lines.lines[0].v, [1, 2, 3.5, 4]);
-  lines.merge(sent([0], [9], { lines: [{ key: "new", v: [9] }] }), true);
+  assert.equal(lines.merge(sent([0], [9], { lines: [{ key: "new", v: [9] }] }), true), true);
   assert.equal(lines.lines.length, 1, "a line that was left out came in by the stream");
   lines.trim(2500);
   assert.deepEqual(lines.lines[0].t, [2000, 3000], "the point before the edge leads the line in");
