@@ -35,6 +35,7 @@ type Store struct {
 	engine  Engine
 	options Options
 	counts  counts
+	turns   turns
 
 	accounts    collection[muster.Account]
 	users       collection[muster.User]
@@ -62,7 +63,7 @@ func New(engine Engine, o Options) *Store {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{engine: engine, options: o, claimsOf: map[string]func(Key, []byte) ([]Key, error){}}
+	s := &Store{engine: engine, options: o, turns: newTurns(), claimsOf: map[string]func(Key, []byte) ([]Key, error){}}
 	s.counts = counts{
 		swaps:   o.Telemetry.Counter("muster_store_changes_total"),
 		lost:    o.Telemetry.Counter("muster_store_changes_lost_total"),

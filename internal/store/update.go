@@ -18,6 +18,7 @@ func (c *collection[T]) update(ctx context.Context, key Key, rev uint64, fn func
 	if err != nil {
 		return nil, c.fault("update", err)
 	}
+	var leave func()
 	for try := range tries {
 		if rev > base.Rev || base.Rev == 0 || base.Deleted { // a read that trails: ask for what is so
 			if base, err = c.store.get(ctx, key, true); err != nil {
@@ -32,6 +33,16 @@ func (c *collection[T]) update(ctx context.Context, key Key, rev uint64, fn func
 			return t, c.fault("update", err)
 		}
 		base = current
+		if leave == nil { // who lost a race takes turns with the others of this process: else a crowd never gets through
+			if leave = c.store.turns.take(ctx, key); leave != nil {
+				defer leave()
+				base, err = c.store.get(ctx, key, false)
+				if err != nil {
+					return nil, c.fault("update", err)
+				}
+				continue
+			}
+		}
 		if !pause(ctx, try) {
 			break
 		}
