@@ -18,7 +18,7 @@ import (
 func FuzzNodeByHand(f *testing.F) {
 	f.Add("web-1", "linux", 0.25, 1e-9, uint64(3), true)
 	f.Add("\"<&>\\\u2028\x00\xff é", "", math.NaN(), math.Inf(1), uint64(math.MaxUint64), false)
-	f.Add("", "\x7f", -0.0, 1e21, uint64(0), true)
+	f.Add("", "\x7f", math.Copysign(0, -1), 1e21, uint64(0), true)
 	f.Fuzz(func(t *testing.T, text, fact string, a, b float64, rev uint64, flag bool) {
 		at := time.UnixMilli(int64(rev % (1 << 40)))
 		n := &muster.Node{ID: muster.NewNodeID(), Rev: rev, Name: text, Hostname: fact, Notes: text, Colour: fact,

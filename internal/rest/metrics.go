@@ -26,9 +26,11 @@ func (a *API) metricRoutes() {
 	a.answers(http.MethodGet, api.PathSeries, reflect.TypeFor[api.Series]())
 }
 
+// listMetricsInput has its own default: a page that shows a node wants all of its metrics.
 type listMetricsInput struct {
 	NodePath
-	PageInput
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many items at most."`
+	Cursor string `query:"cursor" maxLength:"1000" doc:"The next of the page before."`
 }
 
 func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*page[api.MetricNow], error) {
@@ -51,7 +53,7 @@ func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*page[api.
 		keys[sorted[i]] = all[i].Metric.Key() + "\x00\x00" + all[i].Source
 	}
 	slices.SortFunc(sorted, func(x, y *series.MetricNow) int { return cmp.Compare(keys[x], keys[y]) })
-	return paged(sorted, in.PageInput, func(m *series.MetricNow) string { return keys[m] }, toMetric)
+	return paged(sorted, PageInput{Limit: in.Limit, Cursor: in.Cursor}, func(m *series.MetricNow) string { return keys[m] }, toMetric)
 }
 
 func toMetric(m *series.MetricNow) api.MetricNow {

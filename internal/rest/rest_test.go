@@ -7,15 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"muster"
 	"muster/api"
 	"muster/client"
 	"muster/internal/auth"
 	"muster/internal/rest"
+	"muster/internal/series"
 )
 
 // call is one raw request.
@@ -544,5 +548,73 @@ func TestEnrollmentsAndTheirLine(t *testing.T) {
 	}
 	if err := w.operator.DeleteEnrollment(ctx, e.ID); !errors.Is(err, muster.ErrNotFound) {
 		t.Errorf("twice: %v", err)
+	}
+}
+
+func TestListsOfDocumentsComeInPages(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	for i := range 5 {
+		if _, err := w.operator.Enroll(ctx, api.EnrollmentNew{Uses: i + 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []string
+	cursor, pages := "", 0
+	for {
+		_, body := w.call(call{method: "GET", path: api.PathEnrollments + "?limit=2&cursor=" + cursor, token: w.adminToken})
+		var list api.List[api.Enrollment]
+		if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Items) > 2 {
+			t.Fatalf("%v: %s", err, body)
+		}
+		for _, e := range list.Items {
+			seen = append(seen, e.ID)
+		}
+		pages++
+		if cursor = list.Next; cursor == "" {
+			break
+		}
+	}
+	if distinct := slices.Compact(slices.Clone(seen)); len(seen) != 5 || len(distinct) != 5 || !slices.IsSorted(seen) || pages != 3 {
+		t.Errorf("%d pages of %v", pages, seen)
+	}
+}
+
+func TestMetricsOfANode(t *testing.T) {
+	w := newWorld(t)
+	id := w.node(w.mine, "web-1").Node.ID.String()
+	for i := range 150 {
+		w.series.now = append(w.series.now, series.MetricNow{Metric: muster.Metric{Name: fmt.Sprintf("m.%03d", i%75), Unit: "By", Kind: muster.Counter,
+			Attrs: []muster.Attr{{Key: "n", Value: fmt.Sprint(i / 75)}}}, Source: "host", At: 1_000_500, Value: float64(i)})
+	}
+	w.series.now[0].Value = math.NaN()
+	all, err := w.observer.NodeMetrics(context.Background(), id)
+	if err != nil || len(all) != 150 || all[0].Metric != "m.000" || all[1].Metric != "m.000" || all[1].Attributes["n"] != "1" || all[1].Type != "counter" {
+		t.Fatalf("%d %+v %v", len(all), all[:2], err)
+	}
+	if all[0].Last != nil || all[1].Last == nil || all[1].Last.Value != 75 || all[1].Last.At.UnixMilli() != 1_000_500 {
+		t.Errorf("the newest values: %+v %+v", all[0].Last, all[1].Last)
+	}
+	if _, body := w.call(call{method: "GET", path: api.PathNodes + "/" + id + "/metrics", token: w.adminToken}); strings.Contains(body, `"next"`) {
+		t.Error("not all of a node's metrics come at once")
+	}
+}
+
+func TestSeriesAsks(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	w := newWorld(t, func(o *rest.Options) { o.Now = func() time.Time { return now } })
+	one, two := w.node(w.mine, "a").Node.ID, w.node(w.mine, "b").Node.ID
+	path := api.PathSeries + "?metric=system.disk.io&node=" + one.String() + "," + two.String() + "&attributes=disk.io.direction:read,system.device:sda&attributes=x:a,b&from=-2h&to=-1h&points=60&fn=max"
+	if resp, body := w.call(call{method: "GET", path: path, token: w.adminToken}); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	q := w.series.asked
+	if q.Account != w.mine || q.Metric != "system.disk.io" || q.Points != 60 || q.Fn != "max" || !slices.Equal(q.Nodes, []muster.NodeID{one, two}) ||
+		!q.From.Equal(now.Add(-2*time.Hour)) || !q.To.Equal(now.Add(-time.Hour)) || fmt.Sprint(q.Attrs) != "map[disk.io.direction:read system.device:sda x:a,b]" {
+		t.Errorf("asked %+v", q)
+	}
+	w.call(call{method: "GET", path: api.PathSeries + "?metric=m", token: w.adminToken})
+	if q = w.series.asked; q.Nodes != nil || q.Points != 300 || !q.From.Equal(now.Add(-time.Hour)) || !q.To.Equal(now) {
+		t.Errorf("by default %+v", q)
 	}
 }
