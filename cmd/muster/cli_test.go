@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -245,6 +247,19 @@ func TestChanges(t *testing.T) {
 	}
 	if code, out, _ := f.muster(0, "__complete", "node", "show", "w"); code != 0 || !strings.HasPrefix(out, "web-1\tup\n") {
 		t.Errorf("completion gives %q", out)
+	}
+}
+
+func TestUntrustedCertificatesNeedAPin(t *testing.T) {
+	f := newFake(t)
+	tls := httptest.NewTLSServer(f.Config.Handler)
+	defer tls.Close()
+	if code, _, errs := f.muster(0, "node", "ls", "--server", tls.URL); code != exitFailed || !strings.Contains(errs, "--pin") {
+		t.Errorf("%d %s", code, errs)
+	}
+	pin := fmt.Sprintf("%x", sha256.Sum256(tls.Certificate().Raw))
+	if code, _, errs := f.muster(0, "node", "ls", "--server", tls.URL, "--pin", pin); code != 0 {
+		t.Errorf("%d %s", code, errs)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,7 @@ func exitCode(err error) int {
 func (a *app) advice(err error) string {
 	var answered *client.Error
 	var missing notThere
+	var strange x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &missing):
 		return "  " + missing.try
@@ -100,6 +102,8 @@ func (a *app) advice(err error) string {
 		return "  Make a token on the server's settings page, or with `muster token add` where you may, and give it as MUSTER_TOKEN or --token."
 	case errors.As(err, &answered) && answered.Problem.Status == 403:
 		return "  `muster token ls` as an admin shows what each token may do."
+	case errors.As(err, &strange):
+		return "  The server's certificate is its own? Give its fingerprint as MUSTER_PIN or --pin."
 	case !errors.As(err, &answered) && errors.Is(err, muster.ErrUnavailable):
 		return "  Does a server run there? `muster serve` starts one; MUSTER_SERVER or --server says where it is."
 	}
