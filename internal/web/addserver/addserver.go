@@ -215,7 +215,7 @@ func (f *follower) tell(id muster.NodeID, first bool) error {
 		return nil
 	}
 	n := row.Node
-	j := joined{ID: id.String(), Name: n.Name, System: strings.TrimSpace(n.Facts["os.name"] + " " + n.Facts["os.version"]), Measured: f.told[id]}
+	j := joined{ID: id.String(), Name: n.Name, System: strings.TrimSpace(strings.TrimSuffix(n.Facts["os.name"], " GNU/Linux") + " " + n.Facts["os.version"]), Measured: f.told[id]}
 	if len(n.Addresses) > 0 {
 		j.Address = n.Addresses[0]
 	}

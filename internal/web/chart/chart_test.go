@@ -88,7 +88,7 @@ func TestRange(t *testing.T) {
 		err   bool
 	}{
 		{"", old, 15 * time.Minute, true, false},
-		{"", now.Add(-10 * time.Second), time.Minute, true, false},
+		{"", now.Add(-10 * time.Second), 20 * time.Second, true, false},
 		{"", now.Add(-4 * time.Minute), 4 * time.Minute, true, false},
 		{"range=1h", now.Add(-4 * time.Minute), time.Hour, true, false},
 		{"range=30d", old, 30 * 24 * time.Hour, true, false},

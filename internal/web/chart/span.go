@@ -32,13 +32,13 @@ func Ranges() []Choice {
 }
 
 const (
-	leastWidth = time.Minute // what a young node opens on
+	leastWidth = 20 * time.Second // what a node opens on that was born just now
 	zoomLimit  = 5 * time.Second
 	farthest   = 10 * 366 * 24 * time.Hour
 )
 
 // ParseRange reads "range", or "from" and "to" (Unix ms), from a page's address. A node that was born less than the
-// shortest range ago is shown from its birth on, but at least a minute. The error wraps muster.ErrInvalid.
+// shortest range ago is shown from its birth on, but at least 20 s. The error wraps muster.ErrInvalid.
 func ParseRange(q url.Values, now, born time.Time) (Range, error) {
 	if from, to := q.Get("from"), q.Get("to"); from != "" || to != "" {
 		return parseSpan(from, to, now)

@@ -38,9 +38,12 @@ func facts(row *inventory.Row) []fact {
 	if len(n.Addresses) > 0 {
 		out = append(out, fact{Title: "Address", Values: n.Addresses[:min(len(n.Addresses), addressesShown)], Mono: true, Long: strings.Join(n.Addresses, "\n")})
 	}
+	if len(out) == 0 || out[0].Title != "Where" {
+		add("Machine", join(" ", f["host.virtualization"], f["device.model.name"]))
+	}
 	add("OS", system(f))
 	add("CPU", processor(f))
-	if bytes, err := number(f["host.memory.total"]); err == nil {
+	if bytes, err := number(f["system.memory.limit"]); err == nil {
 		add("Memory", shell.Bytes(bytes))
 	}
 	if now.Uptime > 0 && !math.IsNaN(now.Uptime) {
@@ -73,11 +76,11 @@ func agent(n *muster.Node, now *muster.NodeNow) string {
 
 // system gives "Debian 12, Linux 6.1".
 func system(f map[string]string) string {
-	name := join(" ", f["os.name"], f["os.version"])
+	name := join(" ", strings.TrimSuffix(f["os.name"], " GNU/Linux"), f["os.version"])
 	if name == "" {
 		name = cmp.Or(f["os.description"], f["os.type"])
 	}
-	kernel, _, _ := strings.Cut(cmp.Or(f["os.kernel"], f["os.kernel.version"], f["os.build_id"]), "-")
+	kernel, _, _ := strings.Cut(f["os.kernel.release"], "-")
 	if kernel != "" && f["os.type"] == "linux" {
 		kernel = "Linux " + kernel
 	}
@@ -85,7 +88,7 @@ func system(f map[string]string) string {
 }
 
 func processor(f map[string]string) string {
-	count := cmp.Or(f["host.cpu.count"], f["host.cpu.logical.count"], f["system.cpu.logical.count"])
+	count := f["system.cpu.logical.count"]
 	model := f["host.cpu.model.name"]
 	for _, noise := range []string{"(R)", "(TM)", "(tm)", " CPU", " Processor"} {
 		model = strings.ReplaceAll(model, noise, "")

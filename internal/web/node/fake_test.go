@@ -135,7 +135,7 @@ func newMachine(age time.Duration) *machine {
 		node: muster.Node{
 			ID: muster.NewNodeID(), Name: "db-primary", Hostname: "db-primary", Addresses: []string{"10.0.4.12", "2a01:4f8:c17::12"},
 			Tags: []string{"db", "env=prod", "team=core"}, Star: true, AgentVersion: "0.1.0", Period: 10 * time.Second, CreatedAt: born, Rev: 3,
-			Facts: map[string]string{"os.type": "linux", "os.name": "Debian", "os.version": "12", "os.kernel": "6.1.0-18-amd64", "host.cpu.model.name": "AMD EPYC 7763", "host.cpu.logical.count": "8", "cloud.provider": "hetzner", "cloud.region": "fsn1", "host.type": "ccx33"},
+			Facts: map[string]string{"os.type": "linux", "os.name": "Debian GNU/Linux", "os.version": "12", "os.kernel.release": "6.1.0-18-amd64", "host.cpu.model.name": "AMD EPYC 7763", "system.cpu.logical.count": "8", "system.memory.limit": "34359738368", "cloud.provider": "hetzner", "cloud.region": "fsn1", "host.type": "ccx33"},
 		},
 	}
 	if age < time.Hour {

@@ -164,8 +164,8 @@ func own() []made {
 		metric(g, "muster_gateway_connections", "1", flat(248)), metric(c, "muster_series_segments_total", "1", waves(1, .2, 0, 5)),
 		metric(g, "muster_series_seal_lag_seconds", "s", flat(0)), metric(g, "muster_series_head_bytes", "By", waves(14e6, 1e6, 0, 6)),
 		metric(g, "muster_series_waiting_frames", "1", func(t float64) float64 { return math.Round(wave(t, 2, 2, .02, 7)) }),
-		metric(g, "muster_inventory_events_waiting", "1", flat(0)), metric(g, "process_resident_memory_bytes", "By", waves(58e6, 2e6, 0, 8)),
-		metric(c, "process_cpu_seconds_total", "s", waves(.02, .01, .02, 9)), metric(g, "muster_series_disk_bytes", "By", flat(3e9)),
+		metric(g, "muster_inventory_events_waiting", "1", flat(0)), metric(g, "muster.agent.memory.usage", "By", waves(58e6, 2e6, 0, 8)),
+		metric(c, "muster.agent.cpu.time", "s", waves(.02, .01, .02, 9)), metric(g, "muster_series_disk_bytes", "By", flat(3e9)),
 		metric(g, "muster_store_disk_bytes", "By", flat(4e6)), metric(g, "muster_disk_free_bytes", "By", flat(41e9)),
 	}
 	for i := range all {

@@ -279,6 +279,7 @@ func TestBrowserAppendsLive(t *testing.T) {
 	m.mu.Lock()
 	m.silent = time.Now()
 	m.mu.Unlock()
+	b.until("visible", `getComputedStyle(document.querySelector('[data-panel="cpu"] .now')).visibility === "visible"`)
 	b.until("old", `document.querySelectorAll(".ch.old").length > 5 && `+panelText+`.includes("old")`)
 }
 

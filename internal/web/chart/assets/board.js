@@ -14,12 +14,14 @@ import { instant } from "./time.js";
 
 /** @typedef {import("./lines.js").SentPanel} SentPanel */
 /** @typedef {{ now: number, from: number, to: number, period: number, panels: SentPanel[] }} Sent */
-/** @typedef {{ data: string, stream: string, birth: number, extra?: Record<string, (data: any) => void> }} Page */
+/** @typedef {{ data: string, stream: string, birth: number, extra?: Record<string, (data: any) => void>, seen?: (at: number) => void }} Page */
 
 const MINUTE = 60_000;
 /** @type {Record<string, number>} */
 const WIDTHS = { "15m": 15 * MINUTE, "1h": 60 * MINUTE, "6h": 360 * MINUTE, "24h": 1440 * MINUTE, "7d": 10080 * MINUTE, "30d": 43200 * MINUTE };
 const FIRST = "15m";
+/** What a node opens on that was born just now. */
+const LEAST = 20_000;
 /** How many points a chart is asked for; a wide screen has three charts of about this many pixels. */
 const POINTS = 480;
 
@@ -101,7 +103,7 @@ export class Board {
     const last = this.last();
     const to = last && now - last < 2.5 * Math.max(step, this.sent.period) ? last : now;
     let width = WIDTHS[this.range.name];
-    if (this.range.name === FIRST && this.page.birth) width = Math.min(width, Math.max(MINUTE, to - this.page.birth));
+    if (this.range.name === FIRST && this.page.birth) width = Math.min(width, Math.max(LEAST, to - this.page.birth));
     return { ...base, from: to - width, to, live: true };
   }
 
@@ -162,6 +164,7 @@ export class Board {
       const c = this.charts.get(p.id);
       if (!c || c.append(p)) strange = true;
     }
+    this.page.seen?.(this.last());
     const w = this.window();
     const crowded = (w.to - w.from) / this.step() > 2.2 * POINTS;
     if ((strange || crowded) && Date.now() - (this.fetched ?? 0) > 10_000) this.load();

@@ -187,7 +187,7 @@ export class Chart {
     const sign = big + "\n" + unit + "\n" + after;
     if (this.headed !== sign) {
       this.headed = sign;
-      this.number.replaceChildren(big, el("em", "", unit && " " + unit), el("em", "note", after && " " + after));
+      this.number.replaceChildren(big, el("em", "", unit && " " + unit), el("em", "beside", after && " " + after));
     }
     if (!this.pointed) this.keys(null);
     this.plot.setAttribute("aria-label", this.words([big, unit, after].filter(Boolean).join(" ")));

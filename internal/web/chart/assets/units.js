@@ -129,7 +129,7 @@ export function tick(v, unit, top) {
   const s = scaleOf(unit, top);
   const x = v / s.div;
   const t = top / s.div;
-  const places = t >= 20 || (Number.isInteger(x) && t >= 4) ? 0 : t >= 2 ? 1 : t >= 0.2 ? 2 : 3;
+  const places = t >= 20 || Number.isInteger(t / 2) || (Number.isInteger(x) && t >= 4) ? 0 : t >= 2 ? 1 : t >= 0.2 ? 2 : 3;
   return x.toFixed(places) + s.suffix;
 }
 

@@ -2,14 +2,14 @@
 
 import { Board } from "../../chart/assets/board.js";
 import { onKey } from "../../shell/assets/keys.js";
-import { node, onHead } from "./head.js";
+import { node, onHead, onSeen } from "./head.js";
 
 const data = document.getElementById("data");
 const root = document.getElementById("charts");
 if (data && root) {
   const base = "/nodes/" + node.id;
   const board = new Board(root, {
-    data: base + "/data", stream: base + "/live", birth: node.birth,
+    data: base + "/data", stream: base + "/live", birth: node.birth, seen: onSeen,
     extra: {
       head(d) {
         onHead(d);

@@ -46,3 +46,12 @@ export function onHead(d) {
   const mark = document.getElementById("state-mark");
   if (mark) mark.innerHTML = d.mark;
 }
+
+/**
+ * Keeps the time of the newest measurement.
+ * @param {number} at Unix ms
+ */
+export function onSeen(at) {
+  const time = /** @type {HTMLTimeElement | null} */ (document.querySelector("#seen time"));
+  if (time && at > Date.parse(time.dateTime)) time.dateTime = new Date(at).toISOString();
+}

@@ -4,7 +4,7 @@ import { Board } from "../../chart/assets/board.js";
 import { json, toast } from "../../shell/assets/api.js";
 import { onKey } from "../../shell/assets/keys.js";
 import { live } from "../../shell/assets/live.js";
-import { node, onHead } from "./head.js";
+import { node, onHead, onSeen } from "./head.js";
 
 const table = document.getElementById("metrics");
 const find = /** @type {HTMLInputElement | null} */ (document.getElementById("find"));
@@ -76,6 +76,7 @@ if (table) {
     head: onHead,
     hello: () => undefined,
     values(/** @type {{ at: number, total: number, values: Record<string, string> }} */ d) {
+      onSeen(d.at);
       for (const [id, text] of Object.entries(d.values)) {
         const row = document.getElementById(id);
         const cell = row?.querySelector(".mval");
