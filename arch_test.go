@@ -46,12 +46,9 @@ var sdkHome = map[string][]string{
 	"github.com/caddyserver/certmagic":   {"internal/server"},
 	"github.com/spf13/cobra":             {"cmd/muster", "cmd/muster-agent"},
 	"github.com/spf13/pflag":             {"cmd/muster", "cmd/muster-agent"},
-	"github.com/charmbracelet/bubbletea": {"cmd/muster"},
 	"google.golang.org/protobuf":         {"internal/wire"},
 	"golang.org/x/crypto":                {"internal/auth"},
 	"golang.org/x/term":                  {"cmd/muster"},
-	"golang.org/x/time":                  {"internal/auth", "internal/gateway", "internal/rest"},
-	"github.com/zeebo/xxh3":              {"internal/series", "internal/column"},
 	"gopkg.in/yaml.v3":                   {"cmd/muster"},
 }
 

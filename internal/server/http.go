@@ -48,7 +48,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	calls, err := rest.New(rest.Options{
 		Nodes: s.inventory, Series: s.series, Store: s.tenants, Auth: s.auth, Live: s.hub, Agents: s.files,
 		Ready: s.parts, Told: s.told, Certificate: func() []byte { return s.authority },
-		Cookie: shell.SessionCookie, LoginPath: loginPath, PublicURL: s.opts.PublicURL, Version: s.opts.Version,
+		Filter: parseQuery, Cookie: shell.SessionCookie, LoginPath: loginPath, PublicURL: s.opts.PublicURL, Version: s.opts.Version,
 		Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Server) site() http.Handler {
 			}),
 			nodes.New(nodes.Options{
 				Shell: frame, Board: s.inventory, Hub: s.hub, Change: s.change,
-				Parse: func(query string) (inventory.Matcher, error) { return filter.Parse(query) },
+				Parse: parseQuery,
 			}),
 			settings.New(settings.Options{Shell: frame, Store: s.tenants, Classes: s.series.Classes, Nodes: s.size}),
 			addserver.New(addserver.Options{Shell: frame, Board: s.inventory, Hub: s.hub, Agents: s.downloads}),
@@ -109,6 +109,15 @@ func (s *Server) site() http.Handler {
 			}),
 		},
 	})
+}
+
+// parseQuery reads the query language. It hands back a nil interface with an error, not a nil pointer in one.
+func parseQuery(text string) (inventory.Matcher, error) {
+	query, err := filter.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return query, nil
 }
 
 // graphsOf lets the overview show the charts of the only node.
@@ -133,10 +142,7 @@ func (s *Server) remove(ctx context.Context, v shell.Viewer, id muster.NodeID) e
 	if !v.Role.May(muster.Operator) {
 		return fmt.Errorf("%w: removing a node takes an operator", muster.ErrDenied)
 	}
-	if err := s.inventory.Delete(ctx, inventory.Edit{Account: v.Account, Node: id, Actor: v.Actor()}); err != nil {
-		return err
-	}
-	return s.series.ForgetNode(ctx, v.Account, id)
+	return s.inventory.Delete(ctx, inventory.Edit{Account: v.Account, Node: id, Actor: v.Actor()})
 }
 
 // counts gives the numbers in the navigation.

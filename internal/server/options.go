@@ -104,12 +104,17 @@ func (o *Options) publicURL(addr net.Addr) string {
 	if o.PublicURL != "" {
 		return o.PublicURL
 	}
+	if len(o.TLS.ACME) > 0 {
+		return "https://" + o.TLS.ACME[0]
+	}
+	return o.localURL(addr)
+}
+
+// localURL gives the address for this machine.
+func (o *Options) localURL(addr net.Addr) string {
 	scheme := "http"
 	if o.TLS.on() {
 		scheme = "https"
-	}
-	if len(o.TLS.ACME) > 0 {
-		return scheme + "://" + o.TLS.ACME[0]
 	}
 	host, port, _ := net.SplitHostPort(addr.String())
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {

@@ -164,6 +164,7 @@ func (s *Server) openRooms(ctx context.Context) error {
 func (s *Server) nodeChanged(c inventory.Change) {
 	if c.Gone {
 		s.gateway.Disconnect(c.Account, c.Node)
+		go s.forget(c)
 	}
 	if !s.hub.Wanted(c.Account) {
 		return
@@ -178,6 +179,13 @@ func (s *Server) nodeChanged(c inventory.Change) {
 		}
 		return row
 	}})
+}
+
+// forget drops the head of a node that was deleted; its data ends with its class.
+func (s *Server) forget(c inventory.Change) {
+	if err := s.series.ForgetNode(context.Background(), c.Account, c.Node); err != nil {
+		s.opts.Logger.Warn("the head of a deleted node stays until the next start", "node", c.Node, "error", err)
+	}
 }
 
 // told tells open pages and streams of changelog lines that were saved.
@@ -205,6 +213,9 @@ func (s *Server) greet(ctx context.Context) error {
 	}
 	admin, err := first(ctx, s.tenants, shards)
 	if err != nil {
+		return err
+	}
+	if err := s.localServer(); err != nil {
 		return err
 	}
 	if s.opts.BootstrapToken != "" {
