@@ -450,6 +450,9 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 // TestNoErrorText refuses decisions made on the text of an error.
 func TestNoErrorText(t *testing.T) {
 	for _, f := range readHouse(t).files {
+		if f.dir == "." {
+			continue // Words, which makes text for people
+		}
 		ast.Inspect(f.file, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
 			if !ok {

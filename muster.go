@@ -3,7 +3,10 @@
 // of them and nothing but the standard library.
 package muster
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The error kinds. Every error a room returns on purpose wraps exactly one of them, so that a caller
 // (and, once, the HTTP layer) can decide what to do without reading text.
@@ -21,3 +24,25 @@ var (
 	// ErrUnavailable says that the outcome is unknown or the part is away; trying again is right.
 	ErrUnavailable = errors.New("unavailable")
 )
+
+// Kind gives the error kind that err wraps; nil when it wraps none.
+func Kind(err error) error {
+	for _, kind := range []error{ErrNotFound, ErrInvalid, ErrConflict, ErrDenied, ErrLimited, ErrUnavailable} {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	return nil
+}
+
+// Words gives what an error says to people: the text behind its kind, without the rooms it came
+// through. It is "" when the error has no kind, or says nothing but its kind. Only the text for
+// people is made of it, never a decision.
+func Words(err error) string {
+	kind := Kind(err)
+	if kind == nil {
+		return ""
+	}
+	_, words, _ := strings.Cut(err.Error(), kind.Error()+": ")
+	return words
+}

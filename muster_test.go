@@ -3,6 +3,7 @@ package muster_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +112,18 @@ func TestKeysOfDifferentSeriesDiffer(t *testing.T) {
 	b := muster.Metric{Name: "m", Attrs: []muster.Attr{{Key: "a", Value: "bc"}, {Key: "d", Value: ""}}}
 	if a.Key() == b.Key() {
 		t.Error("two series, one key")
+	}
+}
+
+func TestWords(t *testing.T) {
+	wrapped := fmt.Errorf("rest: patch: %w", fmt.Errorf("store: update node: %w: the name web is taken", muster.ErrConflict))
+	if got := muster.Words(wrapped); got != "the name web is taken" || muster.Kind(wrapped) != muster.ErrConflict {
+		t.Errorf("%q of kind %v", got, muster.Kind(wrapped))
+	}
+	for _, silent := range []error{muster.ErrDenied, errors.New("sealed"), nil} {
+		if got := muster.Words(silent); got != "" {
+			t.Errorf("%v says %q", silent, got)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (a *API) listNodes(ctx context.Context, in *listNodesInput) (*listOf, error
 	if strings.TrimSpace(in.Query) != "" {
 		match, err := a.o.Filter(in.Query)
 		if err != nil {
-			return nil, badField("query.query", words(err, muster.ErrInvalid))
+			return nil, badField("query.query", words(err))
 		}
 		o.Query = match
 	}
@@ -57,7 +57,7 @@ func (a *API) listNodes(ctx context.Context, in *listNodesInput) (*listOf, error
 				at = "query.cursor"
 			}
 		}
-		return nil, badField(at, words(err, muster.ErrInvalid))
+		return nil, badField(at, words(err))
 	}
 	rows, _ := a.o.Nodes.List(c.Account, o)
 	next := ""

@@ -96,19 +96,19 @@ func (a *API) toFault(ctx context.Context, err error) *fault {
 	case errors.Is(err, muster.ErrNotFound):
 		return newFault(http.StatusNotFound, "There is no such thing in this account.")
 	case errors.Is(err, muster.ErrInvalid):
-		return newFault(http.StatusUnprocessableEntity, words(err, muster.ErrInvalid))
+		return newFault(http.StatusUnprocessableEntity, words(err))
 	case errors.Is(err, muster.ErrConflict):
-		return newFault(http.StatusConflict, words(err, muster.ErrConflict))
+		return newFault(http.StatusConflict, words(err))
 	case errors.Is(err, muster.ErrDenied):
-		return newFault(http.StatusForbidden, words(err, muster.ErrDenied))
+		return newFault(http.StatusForbidden, words(err))
 	case errors.As(err, &limited):
 		seconds := int(math.Ceil(limited.After.Seconds()))
 		return newFault(http.StatusTooManyRequests, "Too many attempts; try again later.").with("Retry-After", strconv.Itoa(max(seconds, 1)))
 	case errors.Is(err, muster.ErrLimited):
-		return newFault(http.StatusTooManyRequests, words(err, muster.ErrLimited)).with("Retry-After", retryAfter)
+		return newFault(http.StatusTooManyRequests, words(err)).with("Retry-After", retryAfter)
 	case errors.Is(err, muster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "rest: a part is away", "error", err)
-		return newFault(http.StatusServiceUnavailable, words(err, muster.ErrUnavailable)).with("Retry-After", retryAfter)
+		return newFault(http.StatusServiceUnavailable, words(err)).with("Retry-After", retryAfter)
 	case errors.Is(err, context.Canceled):
 		return newFault(http.StatusServiceUnavailable, "The request was given up.")
 	}
@@ -116,14 +116,13 @@ func (a *API) toFault(ctx context.Context, err error) *fault {
 	return newFault(http.StatusInternalServerError, "The server's log says more.")
 }
 
-// words gives what an error says behind its kind, which is what concerns the caller; what stands before
-// it are the rooms it came through.
-func words(err, kind error) string {
-	text := err.Error()
-	if _, after, ok := strings.Cut(text, kind.Error()+": "); ok && after != "" {
-		return strings.ToUpper(after[:1]) + after[1:]
+// words gives what an error says behind its kind, as a sentence begins.
+func words(err error) string {
+	text := muster.Words(err)
+	if text == "" {
+		text = muster.Kind(err).Error() + "."
 	}
-	return strings.ToUpper(kind.Error()[:1]) + kind.Error()[1:] + "."
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // present turns the framework's own errors into problems of ours: with a type, and without the values

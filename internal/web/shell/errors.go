@@ -43,19 +43,7 @@ func Words(err error) string {
 	if err == nil || Status(err) == http.StatusInternalServerError {
 		return ""
 	}
-	text := err.Error()
-	for _, kind := range []error{muster.ErrNotFound, muster.ErrInvalid, muster.ErrConflict, muster.ErrDenied, muster.ErrLimited, muster.ErrUnavailable} {
-		if !errors.Is(err, kind) {
-			continue
-		}
-		if strings.HasSuffix(text, kind.Error()) {
-			return ""
-		}
-		if at := strings.Index(text, kind.Error()+": "); at >= 0 {
-			return text[at+len(kind.Error())+2:]
-		}
-	}
-	return text
+	return muster.Words(err)
 }
 
 // Fail answers with an error page that says what happened and what to do.
