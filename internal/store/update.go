@@ -14,11 +14,16 @@ import (
 // update changes a noun by fn, which is called on a fresh copy for each try. rev 0 means any; another
 // must be the current one or ErrConflict. An fn that changes nothing writes nothing.
 func (c *collection[T]) update(ctx context.Context, key Key, rev uint64, fn func(*T) error) (*T, error) {
+	// Those of one process take turns, so that races are lost only to other servers: a crowd that races gets through in part.
+	leave, err := c.store.turns.take(ctx, key)
+	if err != nil {
+		return nil, c.fault("update", err)
+	}
+	defer leave()
 	base, err := c.store.get(ctx, key, false)
 	if err != nil {
 		return nil, c.fault("update", err)
 	}
-	var leave func()
 	for try := range tries {
 		if rev > base.Rev || base.Rev == 0 || base.Deleted { // a read that trails: ask for what is so
 			if base, err = c.store.get(ctx, key, true); err != nil {
@@ -33,16 +38,6 @@ func (c *collection[T]) update(ctx context.Context, key Key, rev uint64, fn func
 			return t, c.fault("update", err)
 		}
 		base = current
-		if leave == nil { // who lost a race takes turns with the others of this process: else a crowd never gets through
-			if leave = c.store.turns.take(ctx, key); leave != nil {
-				defer leave()
-				base, err = c.store.get(ctx, key, false)
-				if err != nil {
-					return nil, c.fault("update", err)
-				}
-				continue
-			}
-		}
 		if !pause(ctx, try) {
 			break
 		}
