@@ -149,10 +149,39 @@ func (b *board) byName() []*entry {
 	return b.sorted
 }
 
-// nameKey orders names without regard to case; the id decides between the rest.
+// nameKey orders names as people do: without regard to case, and numbers in them by their size, so that x-2
+// comes before x-10. The name itself and the id decide between the rest.
 func nameKey(n *muster.Node) string {
-	return strings.ToLower(n.Name) + "\x00" + n.Name + "\x00" + string(n.ID[:])
+	key := make([]byte, 0, 2*len(n.Name)+len(n.ID)+10)
+	key = appendNatural(key, strings.ToLower(n.Name))
+	key = append(append(key, 0), n.Name...)
+	return string(append(append(key, 0), n.ID[:]...))
 }
+
+// appendNatural appends a text so that the order of bytes is the natural one: before each number, which
+// loses its leading zeros, stand a zero and how many digits it has.
+func appendNatural(key []byte, text string) []byte {
+	for i := 0; i < len(text); {
+		if !digit(text[i]) {
+			key = append(key, text[i])
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(text) && digit(text[end]) {
+			end++
+		}
+		for i < end-1 && text[i] == '0' {
+			i++
+		}
+		key = append(key, '0', byte(min(end-i, 255)))
+		key = append(key, text[i:end]...)
+		i = end
+	}
+	return key
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // peek copies the live part without the sparkline, which only rows that are handed out need.
 func (e *entry) peek(to *muster.NodeNow) {

@@ -198,7 +198,8 @@ func (o *ListOptions) Cursor(row Row) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, nameKey(row.Node)...))
 }
 
-const cursorVersion = 1
+// cursorVersion changes with what a cursor holds or how names are ordered.
+const cursorVersion = 2
 
 func (o *ListOptions) place() (item, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(o.After)

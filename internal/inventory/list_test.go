@@ -27,7 +27,7 @@ func fleet(t testing.TB, n int) (*inventory.Inventory, muster.AccountID) {
 	s := schema(t, hostMetrics)
 	var frames []*muster.Frame
 	for i := range n {
-		node := &muster.Node{ID: muster.NewNodeID(), Account: account, Name: fmt.Sprintf("node-%05d.example.org", random.IntN(1e9)),
+		node := &muster.Node{ID: muster.NewNodeID(), Account: account, Name: fmt.Sprintf("node-%09d.example.org", random.IntN(1e9)),
 			AgentKey: newKey(), Tags: []string{"web"}, Period: 10 * time.Second}
 		if err := store.CreateNode(t.Context(), node); err != nil {
 			t.Fatal(err)
@@ -101,6 +101,33 @@ func TestListsAreSortedAndStable(t *testing.T) {
 	back, _ := inv.List(account, inventory.ListOptions{Sort: inventory.SortName, Desc: true})
 	if !slices.Equal(names(rows), names(back)) {
 		t.Error("by name, descending, is not the reverse")
+	}
+}
+
+func TestNamesAreSortedAsPeopleDo(t *testing.T) {
+	want := []string{"2", "10", "a", "x", "x-02", "x-2", "X-3", "x-10", "x-10-1", "x-10-11", "x-11", "x-184467440737095516160", "x-a", "x2y", "x10a", "xa", "y"}
+	account := muster.NewAccountID()
+	store := newFakeStore(&muster.Account{ID: account, Name: "acme"})
+	for _, i := range rand.New(rand.NewPCG(3, 4)).Perm(len(want)) {
+		if err := store.CreateNode(t.Context(), &muster.Node{ID: muster.NewNodeID(), Account: account, Name: want[i], AgentKey: newKey()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inv, err := inventory.Open(t.Context(), store, inventory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, _ := inv.List(account, inventory.ListOptions{})
+	if got := names(rows); !slices.Equal(got, want) {
+		t.Errorf("%q\nnot %q", got, want)
+	}
+	for i := range rows {
+		o := inventory.ListOptions{Limit: 1}
+		o.After = o.Cursor(rows[i])
+		next, _ := inv.List(account, o)
+		if i+1 < len(rows) && (len(next) != 1 || next[0].Node.Name != want[i+1]) {
+			t.Errorf("after %s comes %q", want[i], names(next))
+		}
 	}
 }
 
