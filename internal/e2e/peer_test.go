@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -160,7 +162,7 @@ func (s *server) points(node, metric string, from, to time.Time) map[int64]float
 		}
 	}
 	if len(got) > 0 && answer.Step != "1s" {
-		s.t.Fatalf("the step of %s is %s", metric, answer.Step)
+		s.t.Fatalf("the step of %s is %s from %s to %s: %v", metric, answer.Step, stamp(from), stamp(to), got)
 	}
 	return got
 }
@@ -199,4 +201,37 @@ func (s *server) eventOf(kind, subject string) *event {
 		}
 	}
 	return nil
+}
+
+// last gives the newest value of a metric of a node; NaN when it has none.
+func (s *server) last(node, metric string) float64 {
+	s.t.Helper()
+	var list struct {
+		Items []struct {
+			Metric string
+			Last   *struct{ Value float64 }
+		}
+	}
+	cursor := ""
+	for {
+		var page struct {
+			Next string
+		}
+		var raw json.RawMessage
+		if code := s.call("GET", "/v1/nodes/"+node+"/metrics?cursor="+url.QueryEscape(cursor), nil, &raw); code != http.StatusOK {
+			s.t.Fatalf("metrics: %d: %s", code, raw)
+		}
+		list.Items = nil
+		if err := errors.Join(json.Unmarshal(raw, &list), json.Unmarshal(raw, &page)); err != nil {
+			s.t.Fatal(err)
+		}
+		for _, m := range list.Items {
+			if m.Metric == metric && m.Last != nil {
+				return m.Last.Value
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return math.NaN()
+		}
+	}
 }

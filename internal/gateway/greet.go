@@ -79,7 +79,7 @@ func (c *conn) hello(m *message, nonce []byte) (inventory.Sighting, *wire.Refusa
 	}
 	h, err := wire.ParseHello(m.Body)
 	if err != nil {
-		return none, refusal(wire.RefusalMalformed, reason(err))
+		return none, malformed(err)
 	}
 	if err := h.Verify(nonce); err != nil {
 		return none, refusal(wire.RefusalSignature, "the signature does not fit the key and this connection's challenge")
