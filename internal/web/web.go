@@ -108,13 +108,9 @@ func (s *site) away(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && r.URL.Path != "/" {
 		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
 	}
-	switch {
-	case r.Header.Get("HX-Request") != "":
-		w.Header().Set("HX-Redirect", "/login")
-		w.WriteHeader(http.StatusUnauthorized)
-	case r.Header.Get("X-Muster-Part") != "", strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+	if r.Header.Get("X-Muster-Part") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		http.Error(w, "You were signed out. Load the page again to sign in.", http.StatusUnauthorized)
-	default:
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		return
 	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }

@@ -47,7 +47,7 @@ func Words(err error) string {
 }
 
 // Fail answers with an error page that says what happened and what to do.
-// A request for a part of a page (by htmx or a script) gets the words alone.
+// A request for a part of a page (by a script) gets the words alone.
 func (s *Shell) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	f := explain(err)
 	if f.Status == http.StatusInternalServerError {
@@ -82,7 +82,7 @@ func (s *Shell) Fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Shell) NotFound(w http.ResponseWriter, r *http.Request) { s.Fail(w, r, muster.ErrNotFound) }
 
 func wantsPart(r *http.Request) bool {
-	return r.Header.Get("HX-Request") != "" || r.Header.Get("X-Muster-Part") != ""
+	return r.Header.Get("X-Muster-Part") != ""
 }
 
 func explain(err error) failure {

@@ -94,15 +94,14 @@ type Page struct {
 	Hint    string   // what the empty search box says; a default when empty
 	Styles  []string // names of further style sheets: "nodes/nodes.css"
 	Modules []string // names of ES modules: "nodes/nodes.js"
-	Scripts []string // names of classic scripts that run before the modules: HTMX, UPlot
+	Scripts []string // names of classic scripts that run before the modules: UPlot
 	Live    bool     // shows the "live" mark in the bar, which live.js keeps true
 	Bare    bool     // no navigation and no bar: the login page
 	Status  int      // of the answer; 200 when zero
 }
 
-// Names of the third-party scripts a page may ask for in Page.Scripts and Page.Styles.
+// The third-party script and its style that a page may ask for in Page.Scripts and Page.Styles.
 const (
-	HTMX     = "shell/vendor/htmx.min.js"
 	UPlot    = "shell/vendor/uplot.min.js"
 	UPlotCSS = "shell/vendor/uplot.min.css"
 )

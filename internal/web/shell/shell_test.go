@@ -61,11 +61,11 @@ func TestTemplatesFitTheirTypes(t *testing.T) {
 func TestPage(t *testing.T) {
 	_, v := newHello(t)
 	w := httptest.NewRecorder()
-	v.Render(w, signedIn("GET", "/hello"), Page{Title: "Hi", Nav: "hello", Query: `tag:"x"`, Modules: []string{"hello/hello.js"}, Scripts: []string{HTMX}}, &hello{Name: "<Ada>"})
+	v.Render(w, signedIn("GET", "/hello"), Page{Title: "Hi", Nav: "hello", Query: `tag:"x"`, Modules: []string{"hello/hello.js"}, Scripts: []string{UPlot}}, &hello{Name: "<Ada>"})
 	got := w.Body.String()
 	for _, want := range []string{
 		"<title>Hi · Muster</title>", "Hello &lt;Ada&gt;", `aria-current="page">Hello<span class="n crit">7</span>`, "acme · ada", "muster 1.2.3",
-		`name="csrf" content="secret-token"`, `value="tag:&#34;x&#34;"`, `<script type="module" src="/assets/hello/hello.`, `<script defer src="/assets/shell/vendor/htmx.min.`,
+		`name="csrf" content="secret-token"`, `value="tag:&#34;x&#34;"`, `<script type="module" src="/assets/hello/hello.`, `<script defer src="/assets/shell/vendor/uplot.min.`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %s", want)

@@ -1,7 +1,6 @@
 // What every page does: keys, ticking times, the theme.
 import { onKey, startKeys } from "./keys.js";
 import { startTime } from "./time.js";
-import { csrf } from "./api.js";
 
 startTime();
 startKeys();
@@ -31,5 +30,3 @@ if (theme) {
     dispatchEvent(new CustomEvent("muster:theme"));
   });
 }
-
-document.addEventListener("htmx:configRequest", (ev) => { /** @type {CustomEvent} */ (ev).detail.headers["X-Muster-CSRF"] = csrf(); });
