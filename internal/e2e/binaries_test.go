@@ -74,8 +74,10 @@ type server struct {
 	url  string
 	args []string
 	env  []string
-	cmd  *exec.Cmd
-	out  *lines
+	// token is what call shows: the bootstrap token, or that of the command line for a server that has none.
+	token string
+	cmd   *exec.Cmd
+	out   *lines
 }
 
 // lines collects what a process printed.
@@ -148,7 +150,7 @@ func freePort(t testing.TB) string {
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	addr := freePort(t)
-	s := &server{t: t, data: t.TempDir(), addr: addr, url: "http://" + addr, args: args, env: []string{"MUSTER_BOOTSTRAP_TOKEN=" + bootstrapToken}}
+	s := &server{t: t, data: t.TempDir(), addr: addr, url: "http://" + addr, args: args, env: []string{"MUSTER_BOOTSTRAP_TOKEN=" + bootstrapToken}, token: bootstrapToken}
 	t.Cleanup(func() { s.kill() })
 	return s
 }
@@ -234,7 +236,7 @@ func (s *server) call(method, path string, body, out any) int {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+bootstrapToken)
+	req.Header.Set("Authorization", "Bearer "+s.token)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
