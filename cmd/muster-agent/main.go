@@ -86,7 +86,11 @@ func explain(err error, out io.Writer) int {
 	if err == nil {
 		return exitFine
 	}
-	fmt.Fprintln(out, "muster-agent:", err)
+	text := err.Error()
+	if words := muster.Words(err); words != "" && errors.Is(err, muster.ErrDenied) {
+		text = words // it is the server's answer: the rooms it came through mean nothing to people
+	}
+	fmt.Fprintln(out, "muster-agent:", text)
 	switch {
 	case errors.Is(err, muster.ErrInvalid):
 		return exitUsage

@@ -22,12 +22,23 @@ func findService() (service, error) {
 			return systemd{unit: "/etc/systemd/system/muster-agent.service", command: execute}, nil
 		}
 		for _, dir := range []string{"/etc/service", "/service", "/var/service"} {
-			if _, err := os.Stat(dir); err == nil {
+			if _, err := os.Stat(dir); err == nil && runs("/proc", "runsvdir") {
 				return runit{definition: "/etc/sv/muster-agent", scanned: filepath.Join(dir, "muster-agent"), command: execute}, nil
 			}
 		}
 	}
 	return nil, fmt.Errorf("%w: neither systemd nor runit runs here; start the agent with --foreground from whatever starts services", muster.ErrUnavailable)
+}
+
+// runs says whether a process of that name runs: a machine may have runit on its disk without using it.
+func runs(proc, name string) bool {
+	processes, _ := filepath.Glob(filepath.Join(proc, "[0-9]*", "comm"))
+	for _, file := range processes {
+		if comm, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(comm)) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // execute runs a program; its output is in the error.

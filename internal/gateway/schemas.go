@@ -126,7 +126,10 @@ func (ss *schemas) sizeAt(at int) int {
 // reason gives an error's words for the other end, short enough for the wire.
 func reason(err error) string {
 	const most = wire.MaxText / 2
-	text := err.Error()
+	text := muster.Words(err)
+	if text == "" {
+		text = err.Error()
+	}
 	if len(text) > most {
 		text = text[:most]
 	}

@@ -18,7 +18,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close() // the error above says more
-		return nil, fmt.Errorf("%w: another agent uses it (%w)", muster.ErrConflict, err)
+		return nil, fmt.Errorf("%w: another agent uses it; give each agent its own by --state (%w)", muster.ErrConflict, err)
 	}
 	return file, nil
 }

@@ -18,7 +18,7 @@ func lockFile(path string) (*os.File, error) {
 	handle, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, alone, nil,
 		syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%w: another agent uses it (%w)", muster.ErrConflict, err)
+		return nil, fmt.Errorf("%w: another agent uses it; give each agent its own by --state (%w)", muster.ErrConflict, err)
 	}
 	return os.NewFile(uintptr(handle), path), nil
 }
