@@ -99,6 +99,7 @@ func openLocked(dir string, lock *pebble.Lock, stuck *stuckFS, o Options) (*pebb
 			return nil, fmt.Errorf("disk: open: %w", err)
 		}
 	}
+	tellTorn(dir, o.Logger)
 	settings := pebbleOptions(&o)
 	settings.Lock = lock
 	settings.FS = stuck.fs
@@ -198,6 +199,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 		Logger:                      pebbleLogger{o.Logger},
 		EventListener:               listener(o.Logger),
 	}
+	settings.Experimental.CompactionScheduler = newCompactions()
 	if o.Tune != nil {
 		o.Tune(settings)
 	}
