@@ -118,7 +118,8 @@ func (s *Slot) point(at int64, fn Fn, counter bool) (Point, bool) {
 	case Count:
 		p.Avg = float64(s.Count)
 	default:
-		// The mean of equal values may differ from them in the last bit; it must not leave their bounds.
+		// The mean of equal values may differ from them in the last bit, and the bounds of rates are kept
+		// with fewer digits; a mean must not leave its bounds.
 		p.Avg = math.Min(math.Max(mean, s.Min), s.Max)
 	}
 	return p, true

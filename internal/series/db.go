@@ -211,9 +211,9 @@ func checkFrame(f *muster.Frame) error {
 // enqueue sorts the frames by shard and puts them in line.
 func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, error) {
 	groups := db.byShard(frames)
-	for s, group := range groups {
+	for _, g := range groups {
 		var known *muster.Schema
-		for _, f := range group {
+		for _, f := range g.frames {
 			if f.Schema == known {
 				continue
 			}
@@ -222,13 +222,13 @@ func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, er
 			}
 			known = f.Schema
 		}
-		if err := s.introduce(ctx, group); err != nil {
+		if err := g.shard.introduce(ctx, g.frames); err != nil {
 			return nil, err
 		}
 	}
 	var batches []*batch
-	for s, group := range groups {
-		mine, err := db.journal.add(s.id, group)
+	for _, g := range groups {
+		mine, err := db.journal.add(g.shard.id, g.frames)
 		if err != nil {
 			return nil, err
 		}
@@ -237,16 +237,29 @@ func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, er
 	return batches, nil
 }
 
+// shardFrames is frames of one shard.
+type shardFrames struct {
+	shard  *shard
+	frames []*muster.Frame
+}
+
 // byShard groups frames by shard; nearly always all are of one node.
-func (db *DB) byShard(frames []*muster.Frame) map[*shard][]*muster.Frame {
+func (db *DB) byShard(frames []*muster.Frame) []shardFrames {
 	first := frames[0]
 	if !slices.ContainsFunc(frames, func(f *muster.Frame) bool { return f.Node != first.Node || f.Account != first.Account }) {
-		return map[*shard][]*muster.Frame{db.shardFor(first.Account, first.Node): frames}
+		return []shardFrames{{db.shardFor(first.Account, first.Node), frames}}
 	}
-	groups := map[*shard][]*muster.Frame{}
+	var groups []shardFrames
+	places := map[*shard]int{}
 	for _, f := range frames {
 		s := db.shardFor(f.Account, f.Node)
-		groups[s] = append(groups[s], f)
+		at, ok := places[s]
+		if !ok {
+			at = len(groups)
+			places[s] = at
+			groups = append(groups, shardFrames{shard: s})
+		}
+		groups[at].frames = append(groups[at].frames, f)
 	}
 	return groups
 }

@@ -18,7 +18,7 @@ const (
 	// longestWait is how long frames wait for their turn at most, while writes are being held back.
 	longestWait = 500 * time.Millisecond
 	// A busy system writes bigger segments, not more: beyond a burst, one write per pause.
-	writePause = time.Second / 512
+	writePause = time.Second / 256
 	writeBurst = 32 * writePause
 	// fullLane is how much of one shard may wait; then frames are refused.
 	fullLane = 32 << 20
@@ -88,11 +88,14 @@ func (j *journal) add(shard int, frames []*muster.Frame) ([]*batch, error) {
 		l.size += size
 	}
 	j.frames += len(frames)
-	if !l.busy {
+	switch {
+	case !l.busy:
 		l.busy = true
 		j.line = append(j.line, shard)
+		j.start()
+	case l.batches[0].size >= fullBatch:
+		j.start()
 	}
-	j.start()
 	return mine, nil
 }
 

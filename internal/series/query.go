@@ -301,8 +301,10 @@ func (p *plan) choose(ctx context.Context) error {
 	for _, nodes := range p.shards {
 		for _, n := range nodes {
 			for _, l := range n.lines {
+				most := (p.end - p.grid) / p.step
 				l.Builder = points.Builder{Step: p.step, From: p.grid, To: p.end, Fn: p.fn, Raw: p.raw && p.kind == muster.Counter,
 					Follow: p.step*2 > p.period.Milliseconds() && p.step*2 < p.period.Milliseconds()*3,
+					Out:    make([]Point, 0, max(0, min(most, 20_000))),
 					Meter:  points.Meter{Counter: p.kind == muster.Counter && !p.raw, Gap: p.gap}}
 			}
 		}

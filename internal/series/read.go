@@ -2,6 +2,7 @@ package series
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -292,7 +293,9 @@ func (s *shard) timesOf(n *nodePlan, from, to int64) (times []int64) {
 	return times
 }
 
-// storedTimes gives the instants of the newest stored block of the range that has some.
+var errFound = errors.New("found")
+
+// storedTimes gives the instants of one of the newest stored blocks of the range.
 func (p *plan) storedTimes(ctx context.Context, n *nodePlan, times []int64) ([]int64, error) {
 	reach := int64(2 * longWindow)
 	for to := p.to; to > p.from-longWindow && len(times) < 2; to, reach = to-reach, 2*reach {
@@ -304,9 +307,9 @@ func (p *plan) storedTimes(ctx context.Context, n *nodePlan, times []int64) ([]i
 					return err
 				}
 				times = reader.Times(times[:0])
-				return nil
+				return errFound
 			})
-			if err != nil {
+			if err != nil && !errors.Is(err, errFound) {
 				return nil, fmt.Errorf("series: read blocks: %w", err)
 			}
 		}

@@ -15,7 +15,7 @@ const (
 	// in time with what it had kept, nothing has to be rebuilt.
 	patience = 30 * time.Minute
 	// putAtOnce is how many blocks are written together.
-	putAtOnce = 32
+	putAtOnce = 128
 	// headFloor and headPerNode are what the heads may occupy before windows are sealed without grace.
 	headFloor   = 64 << 20
 	headPerNode = 90_000

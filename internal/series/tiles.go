@@ -206,8 +206,12 @@ func (t *tiler) addBlock(ctx context.Context, node muster.NodeID, b *column.Bloc
 			return err
 		}
 		slots := make([]column.Slot, 12)
-		if !foldHour(slots, b.Times, c.Values, begin, end, &points.Meter{Counter: m.Kind == muster.Counter, Gap: gap}) {
+		counter := m.Kind == muster.Counter
+		if !foldHour(slots, b.Times, c.Values, begin, end, &points.Meter{Counter: counter, Gap: gap}) {
 			continue
+		}
+		if counter {
+			shorten(slots)
 		}
 		tile := t.tiles[m.Name]
 		if tile == nil {
@@ -219,6 +223,13 @@ func (t *tiler) addBlock(ctx context.Context, node muster.NodeID, b *column.Bloc
 		}
 	}
 	return nil
+}
+
+// shorten drops digits that no graph shows from the bounds of rates: tiles become smaller and are read faster.
+func shorten(slots []column.Slot) {
+	for i := range slots {
+		slots[i].Min, slots[i].Max = float64(float32(slots[i].Min)), float64(float32(slots[i].Max))
+	}
 }
 
 // foldHour folds the samples of one column; false when there is none.

@@ -10,7 +10,7 @@ import (
 )
 
 // tailRows is how many frames stay uncompressed at the end of a window.
-const tailRows = 16
+const tailRows = 32
 
 // chunk is some frames of a window in compressed form; its bytes never change.
 type chunk struct {

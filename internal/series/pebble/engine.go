@@ -29,7 +29,7 @@ type Options struct {
 	Guard     *disk.Guard    // tripped when a write meets a full disk; nil for none
 	Cache     int64          // bytes of blocks kept in memory; disk's default when zero
 	MemTable  uint64         // bytes of one memtable; disk's default when zero
-	Gather    time.Duration  // how long commits wait for others to be synced together; at most 5 ms, 2 ms when zero
+	Gather    time.Duration  // how long commits wait for others to be synced together; at most 5 ms, which is the default
 	Logger    *slog.Logger   // discarded when nil
 	Telemetry *telemetry.Set // may be nil
 }
@@ -48,7 +48,7 @@ var _ series.Sizer = (*Engine)(nil)
 // number of shards than the store was made with wraps muster.ErrInvalid.
 func Open(dir string, o Options) (*Engine, error) {
 	if o.Gather == 0 {
-		o.Gather = 2 * time.Millisecond
+		o.Gather = 5 * time.Millisecond
 	}
 	tune := func(p *pebble.Options) {
 		p.WALMinSyncInterval = func() time.Duration { return min(o.Gather, 5*time.Millisecond) }
