@@ -149,13 +149,14 @@ func (b *board) byName() []*entry {
 	return b.sorted
 }
 
-// nameKey orders names as people do: without regard to case, and numbers in them by their size, so that x-2
-// comes before x-10. The name itself and the id decide between the rest.
-func nameKey(n *muster.Node) string {
-	key := make([]byte, 0, 2*len(n.Name)+len(n.ID)+10)
-	key = appendNatural(key, strings.ToLower(n.Name))
-	key = append(append(key, 0), n.Name...)
-	return string(append(append(key, 0), n.ID[:]...))
+// nameKey orders nodes by their names; the id decides between the rest.
+func nameKey(n *muster.Node) string { return NameOrder(n.Name) + "\x00" + string(n.ID[:]) }
+
+// NameOrder gives a text whose order by bytes is the order of names for people: without regard to case, and
+// numbers in them by their size, so that x-2 comes before x-10.
+func NameOrder(name string) string {
+	key := appendNatural(make([]byte, 0, 2*len(name)+10), strings.ToLower(name))
+	return string(append(append(key, 0), name...))
 }
 
 // appendNatural appends a text so that the order of bytes is the natural one: before each number, which

@@ -251,7 +251,7 @@ func (w *world) node(i int) muster.Node {
 		ID: muster.NewNodeID(), Account: w.account, Rev: 1, Name: fmt.Sprintf("%s-%02d", kind, i/len(kinds)+1), Period: 10 * time.Second,
 		Addresses: []string{fmt.Sprintf("10.0.%d.%d", i/250, i%250+2), fmt.Sprintf("2a01:4f8:c17::%x", i+1)}, Star: i%17 == 0,
 		Tags:      [][]string{{"env=prod", "web"}, {"db", "env=prod"}, {"cache"}, {"edge"}, {"dns", "env=stage"}}[i%5],
-		Facts:     map[string]string{"os.type": "linux", "os.name": system[0], "os.version": system[1], "host.cpu.count": "8", "host.memory.size": "34359738368"},
+		Facts:     map[string]string{"os.type": "linux", "os.name": system[0], "os.version": system[1], "system.cpu.logical.count": "8", "system.memory.limit": "34359738368"},
 		CreatedAt: time.Now().Add(-time.Duration(i*7+1) * time.Hour),
 	}
 	if provider[0] != "" {

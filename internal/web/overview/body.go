@@ -25,6 +25,7 @@ type body struct {
 	Silent   []inventory.Row // the worst few
 	More     int             // silent nodes that are not listed
 	Groups   []group
+	Named    bool // few enough nodes for names and figures beside them
 	Figures  []figure
 	Events   []muster.Event
 	First    *first // set instead of groups while there is one node at most
@@ -51,9 +52,14 @@ type group struct {
 }
 
 type cell struct {
-	ID    string
-	Title string
-	Class string
+	ID     string
+	Name   string
+	State  muster.NodeState
+	CPU    float64 // shares; NaN when not known
+	Memory float64
+	Title  string
+	Class  string
+	order  string
 }
 
 type figure struct {
@@ -65,6 +71,7 @@ const (
 	silentShown = 8
 	cellsShown  = 1500 // over all groups: the page stays light
 	groupsShown = 12
+	namedShown  = 60 // nodes of a fleet that is drawn with names
 	eventsShown = 12
 )
 
@@ -93,7 +100,7 @@ func (p *Page) body(ctx context.Context) (*body, error) {
 	}
 	b.Events = events
 	if b.First == nil {
-		b.Groups = groups(rows)
+		b.Groups, b.Named = groups(rows), len(rows) <= namedShown
 		b.Figures = figures(rows, totals, p.opts.Shell.Now())
 	}
 	return b, nil
@@ -186,7 +193,7 @@ func groups(rows []inventory.Row) []group {
 		left -= len(g.Cells)
 	}
 	for _, g := range order {
-		slices.SortFunc(g.Cells, func(a, b cell) int { return cmp.Compare(a.Title, b.Title) }) // a node keeps its place
+		slices.SortFunc(g.Cells, func(a, b cell) int { return cmp.Compare(a.order, b.order) }) // a node keeps its place
 		out = append(out, *g)
 	}
 	return out
@@ -194,10 +201,14 @@ func groups(rows []inventory.Row) []group {
 
 // cellOf draws a node: the fill is its CPU in ten steps, the outline its state.
 func cellOf(r *inventory.Row) cell {
-	c := cell{ID: r.Node.ID.String(), Class: "u", Title: r.Node.Name + " · " + string(r.Now.State)}
+	c := cell{
+		ID: r.Node.ID.String(), Name: r.Node.Name, State: r.Now.State, CPU: math.NaN(), Memory: math.NaN(),
+		Class: "u", Title: r.Node.Name + " · " + string(r.Now.State), order: inventory.NameOrder(r.Node.Name),
+	}
 	if r.Now.State == muster.Up && !math.IsNaN(r.Now.CPU) {
 		c.Class = "u" + strconv.Itoa(int(min(max(r.Now.CPU, 0)*10, 9)))
 		c.Title += " · CPU " + shell.Percent(r.Now.CPU)
+		c.CPU, c.Memory = r.Now.CPU, r.Now.Memory
 	}
 	if r.Now.State != muster.Up {
 		c.Class = string(r.Now.State)
@@ -211,7 +222,7 @@ func figures(rows []inventory.Row, t inventory.Totals, now time.Time) []figure {
 		if now.Sub(rows[i].Node.CreatedAt) < 24*time.Hour {
 			today++
 		}
-		if n, err := strconv.Atoi(rows[i].Node.Facts["host.cpu.count"]); err == nil {
+		if n, err := strconv.Atoi(rows[i].Node.Facts["system.cpu.logical.count"]); err == nil {
 			cores += n
 		}
 	}
@@ -252,10 +263,10 @@ func describe(facts map[string]string) string {
 	if s := strings.TrimSpace(strings.TrimSuffix(name, " GNU/Linux") + " " + facts["os.version"]); s != "" {
 		parts = append(parts, s)
 	}
-	if n := facts["host.cpu.count"]; n != "" {
+	if n := facts["system.cpu.logical.count"]; n != "" {
 		parts = append(parts, n+" cores")
 	}
-	if n, err := strconv.ParseFloat(facts["host.memory.size"], 64); err == nil && n > 0 {
+	if n, err := strconv.ParseFloat(facts["system.memory.limit"], 64); err == nil && n > 0 {
 		parts = append(parts, shell.Bytes(n))
 	}
 	return strings.Join(parts, ", ")

@@ -53,7 +53,7 @@ func (b *fakeBoard) set(states ...muster.NodeState) {
 	b.rows = nil
 	for i, s := range states {
 		n := &muster.Node{ID: muster.NewNodeID(), Name: fmt.Sprintf("node-%d", i), CreatedAt: time.Now().Add(-time.Hour * time.Duration(20*i)),
-			Facts: map[string]string{"os.name": "Debian GNU/Linux", "os.version": "12", "host.cpu.count": "8", "host.memory.size": "34359738368"}}
+			Facts: map[string]string{"os.name": "Debian GNU/Linux", "os.version": "12", "system.cpu.logical.count": "8", "system.memory.limit": "34359738368"}}
 		if i%2 == 1 {
 			n.Facts["cloud.provider"] = "aws"
 		}
@@ -150,7 +150,7 @@ func TestFleet(t *testing.T) {
 	s.events = []muster.Event{{At: time.Now(), Kind: "node.joined", Subject: s.board.rows[0].Node.ID.String(), Name: "node-0", Text: "joined <it>"}, {At: time.Now(), Kind: "token.created", Subject: "token_1", Name: "ci", Text: "was made"}}
 	got := s.get("/").Body.String()
 	for _, want := range []string{
-		"Silent now", "no frame for <time", `aws 2</a>`, `own 2</a>`, `class="down"`, `class="u5"`, `class="stopped"`, "38 %", "CPU in use of 32 cores", "nodes, &#43;2 today", "1.0 Gb/s · 2.0 Gb/s",
+		"Silent now", "no frame for <time", `aws 2</a>`, `own 2</a>`, `class="down"`, `class="u5"`, `class="stopped"`, `<b title="node-1">node-1</b>`, "<b>55%</b>", "38 %", "CPU in use of 32 cores", "nodes, &#43;2 today", "1.0 Gb/s · 2.0 Gb/s",
 		`<a href="/nodes/` + s.board.rows[0].Node.ID.String() + `">node-0</a>`, "joined &lt;it&gt;", "<b>ci</b>", `data-view="fleet"`,
 	} {
 		if !strings.Contains(got, want) {
@@ -282,7 +282,7 @@ func TestBigGroupsAreCut(t *testing.T) {
 	}
 	s.board.set(states...)
 	got := s.get("/").Body.String()
-	if n := strings.Count(got, `class="u5"`); n != cellsShown || strings.Count(got, "and 50 more") != 2 {
+	if n := strings.Count(got, `class="u5"`); n != cellsShown || strings.Contains(got, "<b title=") || strings.Count(got, "and 50 more") != 2 {
 		t.Errorf("%d cells are drawn", n)
 	}
 }
