@@ -25,7 +25,7 @@ func smallDisk(t *testing.T) string {
 		require(t, false, "the right to mount a small filesystem: "+err.Error())
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
 	})
@@ -210,7 +210,7 @@ func TestAgentOnFullDisk(t *testing.T) {
 	agent := s.agentFor("web", s.enroll(1).Token)
 	t.Cleanup(func() {
 		agent.kill()
-		if err := syscall.Unmount(dir, 0); err != nil {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
 	})

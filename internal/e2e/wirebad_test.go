@@ -33,7 +33,7 @@ type bystander struct {
 
 func (s *server) bystander(name, token string) *bystander {
 	s.t.Helper()
-	b := &bystander{peer: s.newPeer(name).enter(s, token), first: time.Now().Add(-time.Hour).Unix(), quit: make(chan struct{})}
+	b := &bystander{peer: s.newPeer(name).enter(s, token), first: time.Now().Add(-10 * time.Hour).Unix(), quit: make(chan struct{})}
 	b.tell(counting(1, "e2e.count"))
 	b.done.Go(b.run)
 	return b
@@ -64,7 +64,7 @@ func (b *bystander) run() {
 		select {
 		case <-b.quit:
 			return
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
