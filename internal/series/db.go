@@ -16,61 +16,26 @@ import (
 
 	"muster"
 	"muster/internal/column"
-	"muster/internal/points"
+	"muster/internal/series/catalog"
+	"muster/internal/series/engine"
+	"muster/internal/series/journal"
 )
-
-// Query asks for the series of one metric.
-type Query struct {
-	Account muster.AccountID
-	Nodes   []muster.NodeID   // nil means all nodes of the account
-	Metric  string            // its name
-	Attrs   map[string]string // attributes a series must have with these values
-	From    time.Time
-	To      time.Time     // exclusive
-	Points  int           // at most so many points a series; 300 when zero; does not matter with Step
-	Step    time.Duration // exactly this step, in whole ms; 0 chooses one
-	MinStep time.Duration // the step is never finer; 0 leaves it to the data
-	// Fn says what the middle number of a point is: "avg" (the default), "min", "max", "sum", "last",
-	// "count". Counters come as per-second rates ("rate" says so openly, and is refused for gauges),
-	// except that "sum" is the growth within the step and "raw" the counter itself.
-	Fn string
-}
-
-// Answer is what a query found.
-type Answer struct {
-	Metric   string
-	Unit     string            // of the points: "By/s" for the rate of a counter in "By"
-	Kind     muster.MetricKind // zero when nothing was found
-	From, To time.Time
-	Step     time.Duration
-	Lines    []Line // ordered by node, then attributes; series without a point in the range are left out
-}
-
-// Line is one series.
-type Line struct {
-	Node   muster.NodeID
-	Attrs  []muster.Attr
-	Points []Point // ascending; a step without data is left out
-}
-
-// Point is one step of a series. T is its beginning in Unix ms, a multiple of the step.
-type Point = points.Point
 
 // DB is the time-series engine of one process. It is safe for concurrent use.
 type DB struct {
 	engine  Engine
 	o       Options
 	codec   column.Codec
-	schemas schemas
+	schemas *catalog.Catalog
 	shards  []*shard
-	journal *journal
+	journal *journal.Journal
 	tell    telling
 
 	gateway  uint64        // names this process's segments
 	segmentN atomic.Uint64 // counts them
 	newest   atomic.Int64  // the latest minute of receipt that was given out
-	builders *pool[*column.SegmentBuilder]
-	buffers  *pool[*[]byte]
+	builders sync.Pool     // of *column.SegmentBuilder
+	buffers  sync.Pool     // of *[]byte
 
 	opened time.Time
 	life   context.Context // ends with Close
@@ -82,15 +47,15 @@ type DB struct {
 // Open makes a DB over an engine and returns at once: frames are taken immediately, queries wait for
 // the heads to be read back from the log. The engine stays the caller's to close, after Close. The
 // error wraps muster.ErrInvalid (options) or what the engine says.
-func Open(ctx context.Context, engine Engine, o Options) (*DB, error) {
+func Open(ctx context.Context, e Engine, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o = o.withDefaults()
-	db := &DB{engine: engine, o: o, opened: o.Now(), schemas: schemas{engine: engine, known: map[muster.SchemaID]*muster.Schema{}}}
+	db := &DB{engine: e, o: o, opened: o.Now(), schemas: catalog.New(e)}
 	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))
-	db.builders = newPool(db.codec.NewSegmentBuilder)
-	db.buffers = newPool(func() *[]byte { return new([]byte) })
+	db.builders.New = func() any { return db.codec.NewSegmentBuilder() }
+	db.buffers.New = func() any { return new([]byte) }
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("%w: series: open: %w", muster.ErrUnavailable, err)
@@ -99,7 +64,7 @@ func Open(ctx context.Context, engine Engine, o Options) (*DB, error) {
 	for id := range o.Shards {
 		s := newShard(db, id)
 		// A clock that was set back must not give out minutes that count as covered.
-		covered, err := engine.GetCovered(ctx, id)
+		covered, err := e.GetCovered(ctx, id)
 		if err != nil && !errors.Is(err, muster.ErrNotFound) {
 			return nil, fmt.Errorf("series: open: %w", err)
 		}
@@ -107,7 +72,7 @@ func Open(ctx context.Context, engine Engine, o Options) (*DB, error) {
 		db.newest.Store(max(db.newest.Load(), int64(covered.Minute)+1))
 		db.shards = append(db.shards, s)
 	}
-	db.journal = newJournal(o.Shards, db.writeSegment)
+	db.journal = journal.New(o.Shards, db.writeSegment)
 	db.tell = newTelling(db, o.Telemetry)
 	mine := db.claimShards()
 	db.work.Go(func() {
@@ -122,7 +87,7 @@ func Open(ctx context.Context, engine Engine, o Options) (*DB, error) {
 
 // minute gives the minute of receipt for now. It never goes back.
 func (db *DB) minute() Minute {
-	now := floorTo(db.o.Now().UnixMilli(), minuteMs) / minuteMs
+	now := db.o.Now().Unix() / 60
 	for {
 		newest := db.newest.Load()
 		if now <= newest {
@@ -135,7 +100,7 @@ func (db *DB) minute() Minute {
 }
 
 func (db *DB) shardFor(account muster.AccountID, node muster.NodeID) *shard {
-	return db.shards[shardOf(account, node, db.o.Spread(account), len(db.shards))]
+	return db.shards[engine.ShardOf(account, node, db.o.Spread(account), len(db.shards))]
 }
 
 // shardsOf lists the shards that an account's nodes may be in.
@@ -145,7 +110,7 @@ func (db *DB) shardsOf(account muster.AccountID) []*shard {
 	if spread <= 0 || spread >= n {
 		return db.shards
 	}
-	first := int(hash(account) % uint64(n))
+	first := int(engine.Hash(account) % uint64(n))
 	out := make([]*shard, 0, spread)
 	for i := range spread {
 		out = append(out, db.shards[(first+i)%n])
@@ -186,7 +151,7 @@ func (db *DB) Append(ctx context.Context, frames []*muster.Frame) error {
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, batches); err != nil {
+	if err := journal.Wait(ctx, batches); err != nil {
 		return err
 	}
 	db.tell.appendSeconds.Update(time.Since(begun).Seconds())
@@ -209,7 +174,7 @@ func checkFrame(f *muster.Frame) error {
 }
 
 // enqueue sorts the frames by shard and puts them in line.
-func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, error) {
+func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*journal.Batch, error) {
 	groups := db.byShard(frames)
 	for _, g := range groups {
 		var known *muster.Schema
@@ -217,7 +182,7 @@ func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, er
 			if f.Schema == known {
 				continue
 			}
-			if _, err := db.schemas.ensure(ctx, f.Schema); err != nil {
+			if _, err := db.schemas.Ensure(ctx, f.Schema); err != nil {
 				return nil, err
 			}
 			known = f.Schema
@@ -226,9 +191,9 @@ func (db *DB) enqueue(ctx context.Context, frames []*muster.Frame) ([]*batch, er
 			return nil, err
 		}
 	}
-	var batches []*batch
+	var batches []*journal.Batch
 	for _, g := range groups {
-		mine, err := db.journal.add(g.shard.id, g.frames)
+		mine, err := db.journal.Add(g.shard.id, g.frames)
 		if err != nil {
 			return nil, err
 		}
@@ -272,11 +237,11 @@ func (db *DB) ForgetNode(ctx context.Context, account muster.AccountID, node mus
 	}
 	k := nodeKey{account, node}
 	s.mu.Lock()
-	var rows []NodeSchema
+	var rows []engine.NodeSchema
 	if n := s.nodes[k]; n != nil {
-		for _, src := range n.sources {
-			for _, sc := range src.schemas {
-				rows = append(rows, NodeSchema{s.id, account, node, src.name, sc.id, sc.first, sc.last, true})
+		for _, src := range n.Sources {
+			for _, sc := range src.Schemas {
+				rows = append(rows, engine.NodeSchema{Shard: s.id, Account: account, Node: node, Source: src.Name, Schema: sc.ID, First: sc.First, Last: sc.Sealed, Forgotten: true})
 			}
 		}
 	}
@@ -294,7 +259,7 @@ func (db *DB) ForgetNode(ctx context.Context, account muster.AccountID, node mus
 // Close waits for what is under way, and ends the reading of the log. Frames that are not durable when
 // the engine stops answering fail with muster.ErrUnavailable.
 func (db *DB) Close() error {
-	db.journal.close()
+	db.journal.Close()
 	db.end()
 	db.work.Wait()
 	return nil

@@ -8,6 +8,9 @@ import (
 
 	"muster"
 	"muster/internal/column"
+	"muster/internal/series/engine"
+	"muster/internal/series/graph"
+	"muster/internal/series/head"
 )
 
 // lateAtOnce is how many bytes of late frames are held in memory; beyond it the log is read in several passes.
@@ -33,13 +36,13 @@ func (s *shard) mergeLate(ctx context.Context, g *gatherer, epoch uint64, hour H
 
 func (s *shard) mergePasses(ctx context.Context, g *gatherer, epoch uint64, hour Hour, first, last Minute, passes uint64) error {
 	for pass := range passes {
-		mine := func(id muster.NodeID) bool { return hash(id)>>20%passes == pass }
+		mine := func(id muster.NodeID) bool { return engine.Hash(id)>>20%passes == pass }
 		late, err := s.lateFrames(ctx, hour, first, last, mine)
 		if err != nil {
 			return err
 		}
 		for key, frames := range late {
-			g.room.reset()
+			g.room.Reset()
 			if err := s.mergeSource(ctx, g, epoch, key, frames); err != nil {
 				return err
 			}
@@ -52,7 +55,7 @@ func (s *shard) mergePasses(ctx context.Context, g *gatherer, epoch uint64, hour
 func (s *shard) lateFrames(ctx context.Context, hour Hour, first, last Minute, mine func(muster.NodeID) bool) (map[sourceKey][]*muster.Frame, error) {
 	late := map[sourceKey][]*muster.Frame{}
 	size := 0
-	err := s.db.engine.ScanSegments(ctx, s.id, first, last, func(key SegmentKey, data []byte) error {
+	err := s.db.engine.ScanSegments(ctx, s.id, first, last, func(key engine.SegmentKey, data []byte) error {
 		frames, err := s.db.readSegment(ctx, key, data)
 		if err != nil {
 			return err
@@ -60,12 +63,12 @@ func (s *shard) lateFrames(ctx context.Context, hour Hour, first, last Minute, m
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, f := range frames {
-			if hourOf(f.At) != hour || !mine(f.Node) {
+			if engine.HourOf(f.At) != hour || !mine(f.Node) {
 				continue
 			}
 			k := nodeKey{f.Account, f.Node}
 			if n := s.nodes[k]; n != nil {
-				if src := n.source(f.Source); src != nil && src.windowAt(f.At) != nil {
+				if src := n.Find(f.Source); src != nil && src.WindowAt(f.At) != nil {
 					continue
 				}
 			}
@@ -83,8 +86,8 @@ func (s *shard) lateFrames(ctx context.Context, hour Hour, first, last Minute, m
 type target struct {
 	start, length int64
 	class         string
-	pieces        []*column.Block // of stored generations
-	over          []Gen
+	pieces        []*head.Piece // of stored generations
+	over          []engine.Gen
 	held          int // frames in the newest of this epoch
 	frames        []*muster.Frame
 }
@@ -99,17 +102,17 @@ func (s *shard) mergeSource(ctx context.Context, g *gatherer, epoch uint64, key 
 	for _, f := range frames {
 		t := targetOf(targets, f.At)
 		if t == nil {
-			t = &target{start: floorTo(f.At, shortWindow), length: shortWindow, class: s.db.className(key.account)}
+			t = &target{start: graph.Floor(f.At, head.ShortWindow), length: head.ShortWindow, class: s.db.className(key.account)}
 			targets = append(targets, t)
 		}
 		t.frames = append(t.frames, f)
 	}
-	var blocks []Block
+	var blocks []engine.Block
 	for _, t := range targets {
 		if len(t.frames) == 0 {
 			continue
 		}
-		b, err := g.unite(append(t.pieces, column.Gather(t.frames)), s.db.metricIn(ctx))
+		b, err := g.gather(ctx, append(t.pieces, gathered(t.frames)))
 		if err != nil {
 			return err
 		}
@@ -120,8 +123,11 @@ func (s *shard) mergeSource(ctx context.Context, g *gatherer, epoch uint64, key 
 		if err != nil {
 			return fmt.Errorf("series: unite late frames of %s: %w", key.node, err)
 		}
-		id := BlockKey{t.class, key.account, key.node, key.source, t.start, Gen{epoch, uint32(len(b.Times))}}
-		blocks = append(blocks, Block{BlockKey: id, Data: data, Over: t.over})
+		id := engine.BlockKey{
+			Class: t.class, Account: key.account, Node: key.node, Source: key.source,
+			Start: t.start, Gen: engine.Gen{Epoch: epoch, Frames: uint32(len(b.Times))},
+		}
+		blocks = append(blocks, engine.Block{BlockKey: id, Data: data, Over: t.over})
 	}
 	if len(blocks) == 0 {
 		return nil
@@ -130,11 +136,21 @@ func (s *shard) mergeSource(ctx context.Context, g *gatherer, epoch uint64, key 
 	return s.db.engine.PutBlocks(ctx, blocks)
 }
 
+// gathered turns frames of one source into columns.
+func gathered(frames []*muster.Frame) *head.Piece {
+	b := column.Gather(frames)
+	p := &head.Piece{Schemas: b.Schemas, Times: b.Times}
+	for _, c := range b.Columns {
+		p.Columns = append(p.Columns, head.Column(c))
+	}
+	return p
+}
+
 // targets reads the blocks that may hold instants of first..last.
 func (s *shard) targets(ctx context.Context, g *gatherer, epoch uint64, key sourceKey, first, last int64) (all []*target, err error) {
 	for _, class := range s.db.o.Classes {
-		r := BlockRange{class.Name, key.account, key.node, key.source, first - longWindow, last + 1}
-		err := s.db.scanNewest(ctx, r, func(b *Block, _ bool, length int64, body []byte) error {
+		r := engine.BlockRange{Class: class.Name, Account: key.account, Node: key.node, Source: key.source, From: first - head.LongWindow, To: last + 1}
+		err := s.db.scanNewest(ctx, r, func(b *engine.Block, _ bool, length int64, body []byte) error {
 			if b.Start+length <= first {
 				return nil
 			}
@@ -170,7 +186,7 @@ func targetOf(targets []*target, at int64) *target {
 		}
 	}
 	for _, t := range targets {
-		if t.start == floorTo(at, shortWindow) {
+		if t.start == graph.Floor(at, head.ShortWindow) {
 			t.length = max(t.length, at-t.start+1)
 			return t
 		}
@@ -180,19 +196,19 @@ func targetOf(targets []*target, at int64) *target {
 
 // scanNewest calls each for the blocks of a range that no other holds: of each window and epoch the one
 // with most frames. What can't be read is told, counted and left out.
-func (db *DB) scanNewest(ctx context.Context, r BlockRange, each func(b *Block, isSealed bool, length int64, body []byte) error) error {
+func (db *DB) scanNewest(ctx context.Context, r engine.BlockRange, each func(b *engine.Block, isSealed bool, length int64, body []byte) error) error {
 	type window struct {
 		source string
 		start  int64
 		epoch  uint64
 	}
 	var above window
-	return db.engine.ScanBlocks(ctx, r, func(b *Block) error {
+	return db.engine.ScanBlocks(ctx, r, func(b *engine.Block) error {
 		this := window{b.Source, b.Start, b.Gen.Epoch}
 		if this == above {
 			return nil
 		}
-		isSealed, length, body, err := openEnvelope(b.Data)
+		isSealed, length, body, err := engine.OpenEnvelope(b.Data)
 		if err == nil {
 			err = each(b, isSealed, length, body)
 		}

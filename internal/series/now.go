@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"muster"
+	"muster/internal/series/engine"
+	"muster/internal/series/graph"
+	"muster/internal/series/head"
 )
 
 // MetricNow is one series of a node and its newest value.
@@ -51,10 +55,10 @@ func (db *DB) Metrics(ctx context.Context, account muster.AccountID, id muster.N
 		}
 	}
 	slices.SortStableFunc(out, func(a, b MetricNow) int {
-		if c := compareText(a.Metric.Name, b.Metric.Name); c != 0 {
+		if c := strings.Compare(a.Metric.Name, b.Metric.Name); c != 0 {
 			return c
 		}
-		return slices.CompareFunc(a.Metric.Attrs, b.Metric.Attrs, compareAttr)
+		return graph.CompareAttrs(a.Metric.Attrs, b.Metric.Attrs)
 	})
 	return out, nil
 }
@@ -63,18 +67,18 @@ func (db *DB) Metrics(ctx context.Context, account muster.AccountID, id muster.N
 func (s *shard) latest(ctx context.Context, k nodeKey) (frames []*muster.Frame, err error) {
 	type silent struct {
 		name  string
-		newer seen
+		newer head.Seen
 	}
 	var rest []silent
 	s.mu.Lock()
 	if n := s.nodes[k]; n != nil {
-		for _, src := range n.sources {
-			if src.schema != nil {
-				frames = append(frames, &muster.Frame{Source: src.name, At: src.newest, Schema: src.schema, Values: slices.Clone(src.last)})
+		for _, src := range n.Sources {
+			if at, schema, values := src.Newest(); schema != nil {
+				frames = append(frames, &muster.Frame{Source: src.Name, At: at, Schema: schema, Values: slices.Clone(values)})
 				continue
 			}
-			if len(src.schemas) > 0 {
-				rest = append(rest, silent{src.name, slices.MaxFunc(src.schemas, func(a, b seen) int { return int(max(a.last, a.first) - max(b.last, b.first)) })})
+			if len(src.Schemas) > 0 {
+				rest = append(rest, silent{src.Name, slices.MaxFunc(src.Schemas, func(a, b head.Seen) int { return int(max(a.Last, a.First) - max(b.Last, b.First)) })})
 			}
 		}
 	}
@@ -91,12 +95,12 @@ func (s *shard) latest(ctx context.Context, k nodeKey) (frames []*muster.Frame, 
 }
 
 // lastStored reads the newest frame of a source that has no head; without one, its schema with no values.
-func (s *shard) lastStored(ctx context.Context, k nodeKey, source string, sc seen) (*muster.Frame, error) {
-	at := max(sc.last, sc.first)
+func (s *shard) lastStored(ctx context.Context, k nodeKey, source string, sc head.Seen) (*muster.Frame, error) {
+	at := max(sc.Last, sc.First)
 	var found *muster.Frame
 	for _, class := range s.db.o.Classes {
-		r := BlockRange{class.Name, k.account, k.node, source, at - longWindow, at + 1}
-		err := s.db.scanNewest(ctx, r, func(_ *Block, _ bool, _ int64, body []byte) error {
+		r := engine.BlockRange{Class: class.Name, Account: k.account, Node: k.node, Source: source, From: at - head.LongWindow, To: at + 1}
+		err := s.db.scanNewest(ctx, r, func(_ *engine.Block, _ bool, _ int64, body []byte) error {
 			b, err := s.db.codec.OpenBlock(body)
 			if err != nil {
 				return err
@@ -114,12 +118,12 @@ func (s *shard) lastStored(ctx context.Context, k nodeKey, source string, sc see
 	if found != nil {
 		return found, nil
 	}
-	schema, err := s.db.schemas.get(ctx, sc.id)
+	schema, err := s.db.schemas.Get(ctx, sc.ID)
 	if err != nil {
 		if errors.Is(err, muster.ErrNotFound) {
 			return nil, fmt.Errorf("%w: series: the schema of a stored frame is missing: %w", muster.ErrUnavailable, err)
 		}
 		return nil, err
 	}
-	return &muster.Frame{At: at, Schema: schema, Values: absent(make([]float64, len(schema.Metrics)))}, nil
+	return &muster.Frame{At: at, Schema: schema, Values: head.Absent(make([]float64, len(schema.Metrics)))}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/series/engine"
 	"muster/internal/telemetry"
 )
 
@@ -45,13 +46,6 @@ type Options struct {
 	Limits Limits
 }
 
-// Limits bound one query; a query beyond them fails with muster.ErrLimited.
-type Limits struct {
-	Lines   int   // series in the answer; 50,000 when zero
-	Points  int   // points of all series; 5 million when zero
-	Samples int64 // values decoded, by estimate; 200 million when zero
-}
-
 // Class is a class of retention: for how long samples and tiles are kept, and what that costs.
 type Class struct {
 	Name   string
@@ -63,7 +57,11 @@ type Class struct {
 	BytesPerNodeYear int64
 }
 
-const day = 24 * time.Hour
+const (
+	day      = 24 * time.Hour
+	minuteMs = 60_000
+	dayMs    = 24 * engine.HourMs
+)
 
 // DefaultClasses gives the classes of a new store: "standard", "short" and "long".
 func DefaultClasses() []Class {
@@ -105,15 +103,6 @@ func (o Options) withDefaults() Options {
 	orDuration(&o.PublishEvery, 10*time.Minute)
 	orDuration(&o.RebuildAfter, 10*time.Minute)
 	orDuration(&o.KeepLog, 2*time.Hour)
-	if o.Limits.Lines == 0 {
-		o.Limits.Lines = 50_000
-	}
-	if o.Limits.Points == 0 {
-		o.Limits.Points = 5_000_000
-	}
-	if o.Limits.Samples == 0 {
-		o.Limits.Samples = 200_000_000
-	}
 	return o
 }
 

@@ -9,160 +9,141 @@ import (
 
 	"muster"
 	"muster/internal/column"
-	"muster/internal/points"
+	"muster/internal/series/engine"
+	"muster/internal/series/graph"
+	"muster/internal/series/head"
 )
 
-// readShard fills the lines of one shard, stretch by stretch.
-func (p *plan) readShard(ctx context.Context, s *shard) error {
-	nodes := p.shards[s]
-	var err error
-	for _, sp := range p.spans(s) {
-		if sp.res != 0 {
-			err = p.readTiles(ctx, s, nodes, sp)
-		} else {
-			err = p.readSamples(ctx, s, nodes, sp)
-		}
-		if err != nil {
-			return err
-		}
+// The shapes of queries are those of package graph; these are their names here.
+type (
+	// Query asks for the series of one metric.
+	Query = graph.Query
+	// Answer is what a query found.
+	Answer = graph.Answer
+	// Line is one series.
+	Line = graph.Line
+	// Point is one step of a series. T is its beginning in Unix ms, a multiple of the step.
+	Point = graph.Point
+	// Limits bound one query; a query beyond them fails with muster.ErrLimited.
+	Limits = graph.Limits
+)
+
+// Query answers from heads, blocks and tiles as if they were one. The error wraps muster.ErrInvalid,
+// muster.ErrLimited (it asks for too much; nothing was read), or muster.ErrUnavailable.
+func (db *DB) Query(ctx context.Context, q Query) (*Answer, error) {
+	begun := time.Now()
+	class := db.class(q.Account)
+	a, err := graph.Run(ctx, reader{db}, q, graph.Options{
+		Now: db.o.Now(), Raw: class.Raw, Tile5m: class.Tile5m, Limits: db.o.Limits, Window: head.LongWindow * time.Millisecond,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("series: %w", err)
 	}
-	return nil
+	db.tell.querySeconds.Update(time.Since(begun).Seconds())
+	return a, nil
 }
 
-// fields says which fields of a slot the answer needs.
-func (p *plan) fields() column.Fields {
-	switch {
-	case p.raw && p.kind == muster.Counter:
-		return column.FieldLast
-	case p.kind == muster.Counter:
-		return column.FieldMin | column.FieldMax | column.FieldSum | column.FieldIncrease
-	case p.fn == points.Last:
-		return column.FieldMin | column.FieldMax | column.FieldLast
-	}
-	return column.FieldMin | column.FieldMax | column.FieldSum
+// reader fits graph.Store.
+type reader struct{ db *DB }
+
+// Schema fits graph.Store.
+func (r reader) Schema(ctx context.Context, id muster.SchemaID) (*muster.Schema, error) {
+	return r.db.schemas.Get(ctx, id)
 }
 
-// readTiles merges the slots of a stretch into the lines.
-func (p *plan) readTiles(ctx context.Context, s *shard, nodes []*nodePlan, sp span) error {
-	byID := make(map[muster.NodeID]*nodePlan, len(nodes))
-	for _, n := range nodes {
-		byID[n.key.node] = n
-	}
-	want := func(id muster.NodeID) bool { return byID[id] != nil }
-	slot := sp.res.Slot().Milliseconds()
-	var last *column.TileRow
-	var attrs int
-	each := func(start int64, kind muster.MetricKind, row *column.TileRow) error {
-		if kind != p.kind {
-			return nil
+// Shards fits graph.Store.
+func (r reader) Shards(account muster.AccountID, nodes []muster.NodeID) (out []graph.Shard) {
+	if nodes == nil {
+		for _, s := range r.db.shardsOf(account) {
+			out = append(out, &shardReader{shard: s, account: account, all: true})
 		}
-		if last == nil || !sameAttrs(last.Attrs, row.Attrs) {
-			id, ok := p.attrIDs[attrsKey(row.Attrs)]
-			if !ok {
-				id = -1
+		return out
+	}
+	places := map[*shard]*shardReader{}
+	for _, id := range nodes {
+		s := r.db.shardFor(account, id)
+		if places[s] == nil {
+			places[s] = &shardReader{shard: s, account: account}
+			out = append(out, places[s])
+		}
+		places[s].asked = append(places[s].asked, id)
+	}
+	return out
+}
+
+// shardReader fits graph.Shard for one account.
+type shardReader struct {
+	*shard
+	account muster.AccountID
+	all     bool
+	asked   []muster.NodeID
+	times   []int64
+	values  []float64
+}
+
+// Nodes waits for the heads, then lists the nodes.
+func (r *shardReader) Nodes(ctx context.Context) ([]muster.NodeID, error) {
+	if err := r.await(ctx); err != nil {
+		return nil, err
+	}
+	ids := slices.Clone(r.asked)
+	if r.all {
+		r.mu.Lock()
+		for k := range r.nodes {
+			if k.account == r.account {
+				ids = append(ids, k.node)
 			}
-			attrs, last = id, &column.TileRow{Attrs: row.Attrs}
 		}
-		l := byID[row.Node].line(attrs)
-		if l == nil {
-			return nil
-		}
-		for i := range row.Slots {
-			l.Merge(start+int64(i)*slot, points.Slot(row.Slots[i]))
-		}
+		r.mu.Unlock()
+	}
+	slices.SortFunc(ids, func(a, b muster.NodeID) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(ids), nil
+}
+
+// Schemas lists the schemas that a node's sources had within a range of instants.
+func (r *shardReader) Schemas(id muster.NodeID, from, to int64) map[string][]muster.SchemaID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.nodes[nodeKey{r.account, id}]
+	if n == nil {
 		return nil
 	}
-	for _, class := range p.db.o.Classes {
-		r := TileRange{class.Name, sp.res, p.Account, p.Metric, s.id, sp.from, sp.to}
-		if _, err := p.db.walkTiles(ctx, r, p.fields(), want, each); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sameAttrs compares by place: rows of a tile share their sets of attributes.
-func sameAttrs(a, b []muster.Attr) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
-}
-
-// reader decodes the wanted columns of chunks and blocks. It is for one goroutine.
-type reader struct {
-	p      *plan
-	times  []int64
-	values []float64
-}
-
-// readSamples feeds the samples of a stretch into the lines, node by node.
-func (p *plan) readSamples(ctx context.Context, s *shard, nodes []*nodePlan, sp span) error {
-	r := &reader{p: p}
-	from := sp.from
-	if p.kind == muster.Counter {
-		from -= p.gap // the sample before the first one begins its rate
-	}
-	if p.step > 0 {
-		from -= p.step / 8 // a sample that came a little early belongs to the step after it
-	}
-	for _, n := range nodes {
-		if err := r.readNode(ctx, s, n, from, sp.to); err != nil {
-			return err
-		}
-		for _, l := range n.lines {
-			l.feed(sp.from)
-		}
-	}
-	return nil
-}
-
-// feed hands the samples over in order, each instant once.
-func (l *line) feed(from int64) {
-	byTime := func(a, b sample) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		}
-		return 0
-	}
-	if !slices.IsSortedFunc(l.samples, byTime) {
-		slices.SortStableFunc(l.samples, byTime)
-	}
-	for i, s := range l.samples {
-		if i > 0 && s.at == l.samples[i-1].at {
-			continue
-		}
-		if s.at < from && !(l.Follow && s.at >= from-l.Step/8) {
-			l.Prime(s.at, s.v)
-			continue
-		}
-		if l.Follow || s.at >= from {
-			l.Add(s.at, s.v)
-		}
-	}
-	l.samples = l.samples[:0]
-}
-
-// readNode collects the samples of one node with from <= at < to. The heads come first: a block that
-// is sealed meanwhile is then seen twice rather than never.
-func (r *reader) readNode(ctx context.Context, s *shard, n *nodePlan, from, to int64) error {
-	for _, v := range s.samplesOf(r.p, n, from, to) {
-		for i := range v {
-			if v[i].first < to && v[i].last >= from {
-				if err := r.collect(n, v[i].data, from, to); err != nil {
-					return fmt.Errorf("series: read a head: %w", err)
-				}
+	out := make(map[string][]muster.SchemaID, len(n.Sources))
+	for _, src := range n.Sources {
+		for _, sc := range src.Schemas {
+			// The first instant is known in steps of sealing; late frames may come before it.
+			if sc.First-2*dayMs < to && (sc.Last == 0 || sc.Last+head.LongWindow >= from) {
+				out[src.Name] = append(out[src.Name], sc.ID)
 			}
 		}
 	}
-	for _, source := range n.sources {
-		for _, class := range r.p.db.o.Classes {
-			rng := BlockRange{class.Name, n.key.account, n.key.node, source, from - longWindow, to}
-			err := r.p.db.scanNewest(ctx, rng, func(b *Block, _ bool, length int64, body []byte) error {
+	return out
+}
+
+// Marks fits graph.Shard.
+func (r *shardReader) Marks() graph.Marks {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calendar.Marks(r.db.o.Now(), r.firstHour())
+}
+
+// Samples reads the heads first: a block that is sealed meanwhile is then seen twice rather than never.
+func (r *shardReader) Samples(ctx context.Context, w *graph.Want, from, to int64) error {
+	for _, c := range r.fromTails(w, from, to) {
+		if c.First < to && c.Last >= from {
+			if err := r.collect(w, c.Data, from, to); err != nil {
+				return fmt.Errorf("series: read a head: %w", err)
+			}
+		}
+	}
+	for _, source := range w.Sources {
+		for _, class := range r.db.o.Classes {
+			rng := engine.BlockRange{Class: class.Name, Account: r.account, Node: w.Node, Source: source, From: from - head.LongWindow, To: to}
+			err := r.db.scanNewest(ctx, rng, func(b *engine.Block, _ bool, length int64, body []byte) error {
 				if b.Start+length <= from {
 					return nil
 				}
-				return r.collect(n, body, from, to)
+				return r.collect(w, body, from, to)
 			})
 			if err != nil {
 				return fmt.Errorf("series: read blocks: %w", err)
@@ -172,61 +153,50 @@ func (r *reader) readNode(ctx context.Context, s *shard, n *nodePlan, from, to i
 	return nil
 }
 
-// samplesOf takes the samples out of the tails of a node's windows, and gives the windows' chunks.
-func (s *shard) samplesOf(p *plan, n *nodePlan, from, to int64) (chunks [][]chunk) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	node := s.nodes[n.key]
-	if node == nil {
+// fromTails takes the samples out of the rows of a node's windows, and gives the windows' chunks.
+func (r *shardReader) fromTails(w *graph.Want, from, to int64) (chunks []head.Chunk) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.nodes[nodeKey{r.account, w.Node}]
+	if n == nil {
 		return nil
 	}
-	for _, src := range node.sources {
-		for _, w := range src.windows {
-			if w.start >= to || w.end <= from {
+	for _, src := range n.Sources {
+		for _, open := range src.Windows() {
+			if open.Start >= to || open.End <= from {
 				continue
 			}
-			if len(w.chunks) > 0 {
-				chunks = append(chunks, w.chunks[:len(w.chunks):len(w.chunks)])
-			}
-			for _, t := range w.tails {
-				t.take(n, p.hits[t.schema.ID], from, to)
-			}
+			chunks = append(chunks, open.Chunks()...)
+			open.Tails(func(t *head.Tail) {
+				width := len(t.Schema.Metrics)
+				for _, h := range w.Hits(t.Schema.ID) {
+					for row, at := range t.Times {
+						if v := t.Rows[row*width+h.Index]; v == v && at >= from && at < to {
+							w.Emit(h.Series, at, v)
+						}
+					}
+				}
+			})
 		}
 	}
 	return chunks
 }
 
-func (t *tail) take(n *nodePlan, hits []hit, from, to int64) {
-	width := len(t.schema.Metrics)
-	for _, h := range hits {
-		l := n.line(h.attrs)
-		if l == nil {
-			continue
-		}
-		for row, at := range t.times {
-			if v := t.rows[row*width+h.index]; v == v && at >= from && at < to {
-				l.samples = append(l.samples, sample{at, v})
-			}
-		}
-	}
-}
-
 // collect takes the wanted samples out of a chunk or block.
-func (r *reader) collect(n *nodePlan, data []byte, from, to int64) error {
-	b, err := r.p.db.codec.OpenBlock(data)
+func (r *shardReader) collect(w *graph.Want, data []byte, from, to int64) error {
+	b, err := r.db.codec.OpenBlock(data)
 	if err != nil {
 		return err
 	}
-	r.times = r.times[:0]
 	ids := b.Schemas()
+	hits := make([][]graph.Hit, len(ids))
+	for i, id := range ids {
+		hits[i] = w.Hits(id)
+	}
+	r.times = r.times[:0]
 	for i, ref := range b.Columns() {
-		var l *line
-		for _, h := range r.p.hits[ids[ref.Schema]] {
-			if h.index == ref.Index {
-				l = n.line(h.attrs)
-			}
-		}
-		if l == nil {
+		at := slices.IndexFunc(hits[ref.Schema], func(h graph.Hit) bool { return h.Index == ref.Index })
+		if at < 0 {
 			continue
 		}
 		if len(r.times) == 0 {
@@ -235,55 +205,51 @@ func (r *reader) collect(n *nodePlan, data []byte, from, to int64) error {
 		if r.values, err = b.Decode(i, r.values[:0]); err != nil {
 			return err
 		}
+		series := hits[ref.Schema][at].Series
 		for j, at := range r.times {
 			if v := r.values[j]; v == v && at >= from && at < to {
-				l.samples = append(l.samples, sample{at, v})
+				w.Emit(series, at, v)
 			}
 		}
 	}
 	return nil
 }
 
-// findPeriod reads how often the nodes measure from a few of them: from their heads, or from a block.
-func (p *plan) findPeriod(ctx context.Context) (time.Duration, error) {
-	const look = 8
-	found := map[time.Duration]int{}
-	seen := 0
-	for s, nodes := range p.shards {
-		for _, n := range nodes {
-			if seen++; seen > look {
-				break
-			}
-			times := s.timesOf(n, p.from, p.to)
-			if len(times) < 2 {
-				var err error
-				if times, err = p.storedTimes(ctx, n, times); err != nil {
-					return 0, err
+var errFound = errors.New("found")
+
+// Times gives the instants that a source's open windows hold of a range, or those of one of the newest stored blocks.
+func (r *shardReader) Times(ctx context.Context, id muster.NodeID, source string, from, to int64) ([]int64, error) {
+	times := r.openTimes(id, source, from, to)
+	reach := int64(2 * head.LongWindow)
+	for end := to; end > from-head.LongWindow && len(times) < 2; end, reach = end-reach, 2*reach {
+		for _, class := range r.db.o.Classes {
+			rng := engine.BlockRange{Class: class.Name, Account: r.account, Node: id, Source: source, From: max(from-head.LongWindow, end-reach), To: end}
+			err := r.db.scanNewest(ctx, rng, func(_ *engine.Block, _ bool, _ int64, body []byte) error {
+				b, err := r.db.codec.OpenBlock(body)
+				if err != nil || b.Len() < 2 {
+					return err
 				}
+				times = b.Times(times[:0])
+				return errFound
+			})
+			if err != nil && !errors.Is(err, errFound) {
+				return nil, fmt.Errorf("series: read blocks: %w", err)
 			}
-			found[points.Period(times)]++
 		}
 	}
-	var best time.Duration
-	for period, n := range found {
-		if period > 0 && (n > found[best] || best == 0 || n == found[best] && period > best) {
-			best = period
-		}
-	}
-	return best, nil
+	return times, nil
 }
 
-// timesOf gives the instants of a node's first wanted source that its open windows hold.
-func (s *shard) timesOf(n *nodePlan, from, to int64) (times []int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	node := s.nodes[n.key]
-	if node == nil || len(n.sources) == 0 {
+func (r *shardReader) openTimes(id muster.NodeID, source string, from, to int64) (times []int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.nodes[nodeKey{r.account, id}]
+	if n == nil {
 		return nil
 	}
-	if src := node.source(n.sources[0]); src != nil {
-		for _, w := range src.windows {
-			for _, at := range w.times {
+	if src := n.Find(source); src != nil {
+		for _, w := range src.Windows() {
+			for _, at := range w.Times() {
 				if at >= from && at < to {
 					times = append(times, at)
 				}
@@ -293,26 +259,35 @@ func (s *shard) timesOf(n *nodePlan, from, to int64) (times []int64) {
 	return times
 }
 
-var errFound = errors.New("found")
-
-// storedTimes gives the instants of one of the newest stored blocks of the range.
-func (p *plan) storedTimes(ctx context.Context, n *nodePlan, times []int64) ([]int64, error) {
-	reach := int64(2 * longWindow)
-	for to := p.to; to > p.from-longWindow && len(times) < 2; to, reach = to-reach, 2*reach {
-		for _, class := range p.db.o.Classes {
-			r := BlockRange{class.Name, n.key.account, n.key.node, n.sources[0], max(p.from-longWindow, to-reach), to}
-			err := p.db.scanNewest(ctx, r, func(b *Block, _ bool, _ int64, body []byte) error {
-				reader, err := p.db.codec.OpenBlock(body)
-				if err != nil || reader.Len() < 2 {
-					return err
-				}
-				times = reader.Times(times[:0])
-				return errFound
-			})
-			if err != nil && !errors.Is(err, errFound) {
-				return nil, fmt.Errorf("series: read blocks: %w", err)
-			}
+// Slots fits graph.Shard.
+func (r *shardReader) Slots(ctx context.Context, s graph.SlotRange, each func(*graph.SlotRow)) error {
+	res := FiveMinutes
+	if s.Slot == time.Hour {
+		res = OneHour
+	}
+	fields := column.FieldMin | column.FieldMax | column.FieldSum
+	switch {
+	case s.Raw:
+		fields = column.FieldLast
+	case s.Counter:
+		fields |= column.FieldIncrease
+	case s.NeedLast:
+		fields = column.FieldMin | column.FieldMax | column.FieldLast
+	}
+	out := graph.SlotRow{}
+	take := func(start int64, kind muster.MetricKind, row *column.TileRow) error {
+		out.Start, out.Kind, out.Node, out.Attrs, out.Slots = start, kind, row.Node, row.Attrs, out.Slots[:0]
+		for _, slot := range row.Slots {
+			out.Slots = append(out.Slots, graph.Slot(slot))
+		}
+		each(&out)
+		return nil
+	}
+	for _, class := range r.db.o.Classes {
+		rng := engine.TileRange{Class: class.Name, Res: res, Account: r.account, Metric: s.Metric, Shard: r.id, From: s.From, To: s.To}
+		if _, err := r.db.walkTiles(ctx, rng, fields, s.Want, take); err != nil {
+			return err
 		}
 	}
-	return times, nil
+	return nil
 }

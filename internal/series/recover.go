@@ -10,6 +10,9 @@ import (
 
 	"muster"
 	"muster/internal/column"
+	"muster/internal/series/calendar"
+	"muster/internal/series/engine"
+	"muster/internal/series/head"
 )
 
 // recoverers is how many shards are read back at once.
@@ -60,11 +63,11 @@ func (s *shard) claim(epoch uint64, owned bool) bool {
 	case s.stage == complete:
 		s.stage, s.ready = foreign, make(chan struct{})
 		for _, n := range s.nodes {
-			for _, src := range n.sources {
-				src.windows, src.recent, src.last, src.newest = nil, nil, nil, 0
+			for _, src := range n.Sources {
+				src.Clear()
 			}
 		}
-		clear(s.dirty)
+		s.calendar.ForgetStale()
 	}
 	return false
 }
@@ -90,13 +93,13 @@ func (s *shard) take(ctx context.Context) {
 
 // index reads which nodes the shard has.
 func (s *shard) index(ctx context.Context) error {
-	return s.db.engine.ScanNodeSchemas(ctx, s.id, func(row NodeSchema) error {
+	return s.db.engine.ScanNodeSchemas(ctx, s.id, func(row engine.NodeSchema) error {
 		if row.Forgotten {
 			return nil
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.sourceOf(nodeKey{row.Account, row.Node}, row.Source).see(row, true)
+		s.see(row)
 		return nil
 	})
 }
@@ -139,35 +142,33 @@ func (s *shard) readBack(ctx context.Context) error {
 
 // readMarks reads what is built and what waits for a rebuild.
 func (s *shard) readMarks(ctx context.Context) error {
-	oldest := hourOf(s.db.o.Now().Add(-keepMarks).UnixMilli())
-	built, days, dirty := map[Hour]Minute{}, map[Hour]Minute{}, map[Hour]*staleHour{}
-	for res, into := range map[Resolution]map[Hour]Minute{FiveMinutes: built, OneHour: days} {
-		err := s.db.engine.ScanBuilt(ctx, s.id, res, oldest, func(b Built) error {
-			into[b.Hour] = max(into[b.Hour], b.Through)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("series: read which tiles are built: %w", err)
-		}
-	}
-	err := s.db.engine.ScanDirty(ctx, s.id, Minute(oldest)*60, func(d Dirty) error {
-		if through, ok := built[d.Hour]; ok && d.Arrival <= through {
-			return nil
-		}
-		stale := dirty[d.Hour]
-		if stale == nil {
-			stale = &staleHour{first: d.Arrival, last: d.Arrival, since: s.db.o.Now()}
-			dirty[d.Hour] = stale
-		}
-		stale.first, stale.last = min(stale.first, d.Arrival), max(stale.last, d.Arrival)
+	now := s.db.o.Now()
+	oldest := engine.HourOf(now.Add(-calendar.Keep).UnixMilli())
+	under := func(do func()) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		do()
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("series: read which hours are to be rebuilt: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.built, s.days, s.dirty = built, days, dirty
+	hours := func(b engine.Built) error {
+		return under(func() { s.calendar.LoadHour(int64(b.Hour), int64(b.Through)) })
+	}
+	days := func(b engine.Built) error {
+		return under(func() { s.calendar.LoadDay(int64(b.Hour), int64(b.Through)) })
+	}
+	stale := func(d engine.Dirty) error {
+		return under(func() { s.calendar.LoadStale(int64(d.Hour), int64(d.Arrival), now) })
+	}
+	err := s.db.engine.ScanBuilt(ctx, s.id, FiveMinutes, oldest, hours)
+	if err == nil {
+		err = s.db.engine.ScanBuilt(ctx, s.id, OneHour, oldest, days)
+	}
+	if err == nil {
+		err = s.db.engine.ScanDirty(ctx, s.id, Minute(oldest)*60, stale)
+	}
+	if err != nil {
+		return fmt.Errorf("series: read what is built and what waits for a rebuild: %w", err)
+	}
 	return nil
 }
 
@@ -175,19 +176,19 @@ func (s *shard) readMarks(ctx context.Context) error {
 func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
 	now := s.db.o.Now()
 	s.mu.Lock()
-	sources := slices.Clone(s.nodes[key].sources)
+	sources := slices.Clone(s.nodes[key].Sources)
 	s.mu.Unlock()
 	for _, src := range sources {
 		s.mu.Lock()
-		last := src.sealedTo()
+		last := src.SealedTo()
 		if last > 0 {
 			// What is older and not sealed, although newer things are, came late: its hour is rebuilt when more comes.
-			src.take(interval{0, last + 1})
+			src.Take(head.Interval{End: last + 1})
 		}
 		s.mu.Unlock()
-		from := max(last-longWindow, now.Add(-keepMarks).UnixMilli())
+		from := max(last-head.LongWindow, now.Add(-calendar.Keep).UnixMilli())
 		for _, class := range s.db.o.Classes {
-			r := BlockRange{class.Name, key.account, key.node, src.name, from, now.UnixMilli() + longWindow}
+			r := engine.BlockRange{Class: class.Name, Account: key.account, Node: key.node, Source: src.Name, From: from, To: now.UnixMilli() + head.LongWindow}
 			if err := s.readOpen(ctx, src, r); err != nil {
 				return err
 			}
@@ -196,17 +197,9 @@ func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
 	return nil
 }
 
-// sealedTo gives the last instant that is known to be sealed; 0 when none is.
-func (s *source) sealedTo() (last int64) {
-	for _, sc := range s.schemas {
-		last = max(last, sc.sealed)
-	}
-	return last
-}
-
-func (s *shard) readOpen(ctx context.Context, src *source, r BlockRange) error {
-	err := s.db.scanNewest(ctx, r, func(b *Block, isSealed bool, length int64, body []byte) error {
-		return s.restore(ctx, src, b, isSealed, interval{b.Start, b.Start + length}, body)
+func (s *shard) readOpen(ctx context.Context, src *head.Source, r engine.BlockRange) error {
+	err := s.db.scanNewest(ctx, r, func(b *engine.Block, isSealed bool, length int64, body []byte) error {
+		return s.restore(ctx, src, b, isSealed, head.Interval{Start: b.Start, End: b.Start + length}, body)
 	})
 	if err != nil {
 		return fmt.Errorf("series: read open blocks: %w", err)
@@ -215,7 +208,7 @@ func (s *shard) readOpen(ctx context.Context, src *source, r BlockRange) error {
 }
 
 // restore takes a stored block back into memory: whole when it is open, only its instants when it is sealed.
-func (s *shard) restore(ctx context.Context, src *source, b *Block, isSealed bool, t interval, body []byte) error {
+func (s *shard) restore(ctx context.Context, src *head.Source, b *engine.Block, isSealed bool, t head.Interval, body []byte) error {
 	r, err := s.db.codec.OpenBlock(body)
 	if err != nil {
 		return err
@@ -227,29 +220,16 @@ func (s *shard) restore(ctx context.Context, src *source, b *Block, isSealed boo
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if newest != nil && newest.At > src.newest {
-		src.newest, src.schema, src.last = newest.At, newest.Schema, newest.Values
+	if newest != nil {
+		src.Learn(newest)
 	}
+	now := s.db.o.Now()
 	if isSealed {
-		src.take(t)
-		if t.end >= s.db.o.Now().UnixMilli()-2*knownFor {
-			src.recent = append(src.recent, sealed{t, times})
-		}
+		src.Sealed(t, times, now.UnixMilli())
 		return nil
 	}
-	w := src.windowAt(b.Start)
-	if w == nil {
-		w = &window{start: b.Start, end: t.end, receipt: Minute(b.Start / minuteMs), stored: b.Gen, arrived: s.db.o.Now()}
-		i, _ := slices.BinarySearchFunc(src.windows, w.start, func(w *window, start int64) int { return int(w.start - start) })
-		src.windows = slices.Insert(src.windows, i, w)
-	}
-	if len(times) == 0 || slices.ContainsFunc(w.chunks, func(c chunk) bool { return c.first == times[0] && slices.Equal(c.data, body) }) {
-		return nil
-	}
-	w.chunks = append(w.chunks, chunk{first: times[0], last: times[len(times)-1], data: slices.Clone(body)})
-	for _, at := range times {
-		w.times, _ = insertTime(w.times, at)
-	}
+	w := &head.Window{Start: b.Start, End: t.End, Receipt: b.Start / minuteMs, Stored: head.Version(b.Gen), Arrived: now}
+	src.Restore(w, times, body)
 	return nil
 }
 
@@ -259,12 +239,12 @@ func (db *DB) newestOf(ctx context.Context, r *column.BlockReader) (*muster.Fram
 	if r.Len() == 0 || len(ids) == 0 {
 		return nil, nil
 	}
-	schema, err := db.schemas.get(ctx, ids[len(ids)-1])
+	schema, err := db.schemas.Get(ctx, ids[len(ids)-1])
 	if err != nil {
 		return nil, err
 	}
 	_, last := r.Bounds()
-	f := &muster.Frame{At: last, Schema: schema, Values: absent(make([]float64, len(schema.Metrics)))}
+	f := &muster.Frame{At: last, Schema: schema, Values: head.Absent(make([]float64, len(schema.Metrics)))}
 	buffer := make([]float64, 0, r.Len())
 	for i, ref := range r.Columns() {
 		if ids[ref.Schema] != schema.ID || ref.Index >= len(f.Values) {
@@ -283,9 +263,9 @@ func (db *DB) newestOf(ctx context.Context, r *column.BlockReader) (*muster.Fram
 func (s *shard) readLog(ctx context.Context) error {
 	from := s.covered + 1
 	if s.covered == 0 {
-		from = s.db.minute() - Minute(keepMarks/time.Minute)
+		from = s.db.minute() - Minute(calendar.Keep/time.Minute)
 	}
-	err := s.db.engine.ScanSegments(ctx, s.id, from, s.db.minute()+5, func(key SegmentKey, data []byte) error {
+	err := s.db.engine.ScanSegments(ctx, s.id, from, s.db.minute()+5, func(key engine.SegmentKey, data []byte) error {
 		frames, err := s.db.readSegment(ctx, key, data)
 		if err != nil || len(frames) == 0 {
 			return err
@@ -303,21 +283,21 @@ func (s *shard) readLog(ctx context.Context) error {
 
 // readSegment gives the frames of a segment. A damaged one is told, counted and left out: what was
 // acknowledged was whole when it was written.
-func (db *DB) readSegment(ctx context.Context, key SegmentKey, data []byte) (frames []*muster.Frame, err error) {
-	find := func(id muster.SchemaID) (*muster.Schema, error) { return db.schemas.get(ctx, id) }
+func (db *DB) readSegment(ctx context.Context, key engine.SegmentKey, data []byte) (frames []*muster.Frame, err error) {
+	find := func(id muster.SchemaID) (*muster.Schema, error) { return db.schemas.Get(ctx, id) }
 	err = db.codec.ReadSegment(data, find, func(f *muster.Frame) error {
 		frames = append(frames, f)
 		return nil
 	})
 	if errors.Is(err, muster.ErrInvalid) || errors.Is(err, muster.ErrNotFound) {
 		db.tell.corrupt.Inc()
-		db.o.Logger.Error("a segment of the log can't be read and is left out", "shard", key.Shard, "minute", time.UnixMilli(key.Minute.start()).UTC(), "bytes", len(data), "error", err)
+		db.o.Logger.Error("a segment of the log can't be read and is left out", "shard", key.Shard, "minute", time.UnixMilli(key.Minute.Start()).UTC(), "bytes", len(data), "error", err)
 		return nil, nil
 	}
 	return frames, err
 }
 
-func (db *DB) corruptBlock(b *Block, err error) {
+func (db *DB) corruptBlock(b *engine.Block, err error) {
 	db.tell.corrupt.Inc()
 	db.o.Logger.Error("a block can't be read and is left out", "node", b.Node, "source", b.Source, "start", time.UnixMilli(b.Start).UTC(), "error", err)
 }

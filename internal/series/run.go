@@ -5,6 +5,9 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"muster/internal/series/calendar"
+	"muster/internal/series/engine"
 )
 
 const (
@@ -134,7 +137,6 @@ func (db *DB) buildDue(ctx context.Context, g *gatherer, now time.Time) {
 	for _, s := range db.shards {
 		if epoch, ok := s.working(); ok && ctx.Err() == nil {
 			db.report(ctx, "roll up", s, s.buildHours(ctx, g, epoch, now))
-			s.tidyMarks(now)
 		}
 	}
 }
@@ -153,13 +155,13 @@ func (db *DB) report(ctx context.Context, what string, s *shard, err error) {
 
 // expire lets the engine drop what its class does not keep, and segments of which all is sealed.
 func (db *DB) expire(ctx context.Context, now time.Time) error {
-	e := Expiry{Marks: hourOf(now.Add(-keepMarks - day).UnixMilli()), Classes: map[string]ClassEnds{}}
+	e := engine.Expiry{Marks: engine.HourOf(now.Add(-calendar.Keep - day).UnixMilli()), Classes: map[string]engine.ClassEnds{}}
 	for _, c := range db.o.Classes {
-		e.Classes[c.Name] = ClassEnds{
+		e.Classes[c.Name] = engine.ClassEnds{
 			Blocks: now.Add(-c.Raw).UnixMilli(), FiveMinutes: now.Add(-c.Tile5m).UnixMilli(), OneHour: now.Add(-c.Tile1h).UnixMilli(),
 		}
 	}
-	keep := Minute(floorTo(now.UnixMilli(), minuteMs) / minuteMs)
+	keep := Minute(now.Unix() / 60)
 	for _, s := range db.shards {
 		if _, ok := s.working(); !ok {
 			keep = 0
@@ -177,16 +179,16 @@ func (s *shard) needed() Minute {
 	defer s.mu.Unlock()
 	oldest := s.applied() + 1
 	for _, n := range s.nodes {
-		for _, src := range n.sources {
-			for _, w := range src.windows {
-				if w.receipt != 0 {
-					oldest = min(oldest, w.receipt)
+		for _, src := range n.Sources {
+			for _, w := range src.Windows() {
+				if w.Receipt != 0 {
+					oldest = min(oldest, Minute(w.Receipt))
 				}
 			}
 		}
 	}
-	for _, d := range s.dirty {
-		oldest = min(oldest, d.first)
+	if n, first := s.calendar.Waiting(); n > 0 {
+		oldest = min(oldest, Minute(first))
 	}
 	for _, d := range s.unsaved {
 		oldest = min(oldest, d.Arrival)

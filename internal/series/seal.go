@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"muster"
-	"muster/internal/column"
+	"muster/internal/series/engine"
+	"muster/internal/series/head"
 )
 
 const (
@@ -24,21 +25,27 @@ const (
 // job is one window to be stored.
 type job struct {
 	key nodeKey
-	src *source
-	w   *window
-	view
+	src *head.Source
+	w   *head.Window
+	head.View
 }
 
 // dueAt says when a window may be sealed. complete tells whether newer frames than its own are there.
-func (s *shard) dueAt(k nodeKey, src *source, w *window) (due time.Time, complete bool) {
-	end := time.UnixMilli(w.end)
-	if w.arrived.After(end) {
-		end = w.arrived
+func (s *shard) dueAt(k nodeKey, src *head.Source, w *head.Window) (due time.Time, complete bool) {
+	end := time.UnixMilli(w.End)
+	newest, _, _ := src.Newest()
+	if w.Arrived.After(end) {
+		end = w.Arrived
 	}
-	if src.newest < w.end {
+	if newest < w.End {
 		return end.Add(patience), false
 	}
-	return end.Add(s.db.o.Grace + spreadOf(k.node, s.db.o.SealSpread)), true
+	return end.Add(s.db.o.Grace + s.turn(k.node)), true
+}
+
+// turn spreads sealing by the node's hash.
+func (s *shard) turn(node muster.NodeID) time.Duration {
+	return time.Duration(engine.Hash(node) % uint64(max(s.db.o.SealSpread, 1)))
 }
 
 // dueWindows lists the windows to be sealed now, those of one source from the oldest on without a gap.
@@ -46,15 +53,15 @@ func (s *shard) dueWindows(now time.Time, pressed bool) (jobs []job, lag time.Du
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, n := range s.nodes {
-		for _, src := range n.sources {
-			src.tidy(now.UnixMilli())
-			for _, w := range src.windows {
+		for _, src := range n.Sources {
+			src.Tidy(now.UnixMilli())
+			for _, w := range src.Windows() {
 				due, complete := s.dueAt(k, src, w)
 				if now.Before(due) && !(pressed && complete) {
 					break
 				}
 				lag = max(lag, now.Sub(due))
-				jobs = append(jobs, job{k, src, w, w.look()})
+				jobs = append(jobs, job{k, src, w, w.Look()})
 			}
 		}
 	}
@@ -90,7 +97,7 @@ func (s *shard) publishOpen(ctx context.Context, g *gatherer, epoch uint64) erro
 			return err
 		}
 	}
-	if err := s.db.engine.PutCovered(ctx, Covered{Shard: s.id, Epoch: epoch, Minute: through}); err != nil {
+	if err := s.db.engine.PutCovered(ctx, engine.Covered{Shard: s.id, Epoch: epoch, Minute: through}); err != nil {
 		return fmt.Errorf("series: store how far the log is covered: %w", err)
 	}
 	s.mu.Lock()
@@ -108,10 +115,10 @@ func (s *shard) changedWindows() (jobs []job, through Minute) {
 	}
 	s.stirred = false
 	for k, n := range s.nodes {
-		for _, src := range n.sources {
-			for _, w := range src.windows {
-				if w.changed() {
-					jobs = append(jobs, job{k, src, w, w.look()})
+		for _, src := range n.Sources {
+			for _, w := range src.Windows() {
+				if w.Changed() {
+					jobs = append(jobs, job{k, src, w, w.Look()})
 				}
 			}
 		}
@@ -121,20 +128,23 @@ func (s *shard) changedWindows() (jobs []job, through Minute) {
 
 // store encodes and writes windows. A sealed one is forgotten unless frames came in meanwhile.
 func (s *shard) store(ctx context.Context, g *gatherer, epoch uint64, jobs []job, isSealed bool) error {
-	blocks := make([]Block, 0, len(jobs))
-	var rows []NodeSchema
+	blocks := make([]engine.Block, 0, len(jobs))
+	var rows []engine.NodeSchema
 	stored := jobs[:0:0]
 	for _, j := range jobs {
 		b, data, err := s.encode(ctx, g, j, isSealed)
 		if err != nil {
 			s.db.tell.corrupt.Inc()
-			s.db.o.Logger.Error("a block could not be made, its frames stay in the log", "node", j.key.node, "start", j.start, "error", err)
+			s.db.o.Logger.Error("a block could not be made, its frames stay in the log", "node", j.key.node, "start", j.Start, "error", err)
 			continue
 		}
-		key := BlockKey{s.db.className(j.key.account), j.key.account, j.key.node, j.src.name, j.start, Gen{epoch, uint32(len(b.Times))}}
-		block := Block{BlockKey: key, Data: data}
-		if old := j.stored; old.Epoch == epoch && old.Frames != key.Gen.Frames {
-			block.Over = []Gen{old}
+		key := engine.BlockKey{
+			Class: s.db.className(j.key.account), Account: j.key.account, Node: j.key.node, Source: j.src.Name,
+			Start: j.Start, Gen: engine.Gen{Epoch: epoch, Frames: uint32(len(b.Times))},
+		}
+		block := engine.Block{BlockKey: key, Data: data}
+		if old := j.Stored; old.Epoch == epoch && old.Frames != key.Gen.Frames {
+			block.Over = []engine.Gen{engine.Gen(old)}
 		}
 		blocks = append(blocks, block)
 		stored = append(stored, j)
@@ -158,59 +168,50 @@ func (s *shard) store(ctx context.Context, g *gatherer, epoch uint64, jobs []job
 	return nil
 }
 
-func (s *shard) encode(ctx context.Context, g *gatherer, j job, isSealed bool) (*column.Block, []byte, error) {
-	g.room.reset()
-	b, err := s.db.gather(ctx, g, &j.view)
+func (s *shard) encode(ctx context.Context, g *gatherer, j job, isSealed bool) (*head.Piece, []byte, error) {
+	g.room.Reset()
+	b, err := g.gather(ctx, nil, j.View)
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := g.encode(b, isSealed, j.end-j.start)
+	data, err := g.encode(b, isSealed, j.End-j.Start)
 	return b, data, err
 }
 
 // settle notes what the store has now.
-func (s *shard) settle(jobs []job, blocks []Block, isSealed bool) {
+func (s *shard) settle(jobs []job, blocks []engine.Block, isSealed bool) {
 	now := s.db.o.Now().UnixMilli()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, j := range jobs {
-		j.w.stored = blocks[i].Gen
-		if isSealed && j.w.frames() == j.frames {
-			j.src.drop(j.w, now)
+		j.w.Stored = head.Version(blocks[i].Gen)
+		if isSealed && j.w.Frames() == j.View.Frames {
+			j.src.Drop(j.w, now)
 		}
 	}
 }
 
 // lastRows says how far the schemas of a sealed block reach.
-func (s *shard) lastRows(j job, b *column.Block) (rows []NodeSchema) {
+func (s *shard) lastRows(j job, b *head.Piece) (rows []engine.NodeSchema) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.nodes[j.key]; n == nil || n.source(j.src.name) != j.src {
+	if n := s.nodes[j.key]; n == nil || n.Find(j.src.Name) != j.src {
 		return nil // forgotten meanwhile
 	}
 	last := b.Times[len(b.Times)-1]
 	for _, id := range b.Schemas {
-		if sc := j.src.seen(id); sc != nil {
-			sc.sealed = max(sc.sealed, last)
-			rows = append(rows, NodeSchema{Shard: s.id, Account: j.key.account, Node: j.key.node, Source: j.src.name, Schema: id, First: sc.first, Last: sc.sealed})
+		if sc := j.src.Seen(id); sc != nil {
+			sc.Sealed = max(sc.Sealed, last)
+			rows = append(rows, engine.NodeSchema{Shard: s.id, Account: j.key.account, Node: j.key.node, Source: j.src.Name, Schema: id, First: sc.First, Last: sc.Sealed})
 		}
 	}
 	return rows
 }
 
-// gather makes one block of what a window held.
-func (db *DB) gather(ctx context.Context, g *gatherer, v *view) (*column.Block, error) {
-	pieces, err := g.pieces(v)
-	if err != nil {
-		return nil, fmt.Errorf("series: read a head: %w", err)
-	}
-	return g.unite(pieces, db.metricIn(ctx))
-}
-
 // metricIn gives a function that finds the description of a column.
-func (db *DB) metricIn(ctx context.Context) func(muster.SchemaID, int) (*muster.Metric, error) {
+func (db *DB) metricIn(ctx context.Context) head.Describe {
 	return func(id muster.SchemaID, index int) (*muster.Metric, error) {
-		schema, err := db.schemas.get(ctx, id)
+		schema, err := db.schemas.Get(ctx, id)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/series/calendar"
+	"muster/internal/series/engine"
+	"muster/internal/series/head"
 )
 
 // shard holds the heads of its nodes and what is to be done for them.
@@ -18,23 +21,19 @@ type shard struct {
 
 	indexed chan struct{} // closed when the nodes the store knows are known here
 
-	mu      sync.Mutex
-	stage   stage
-	epoch   uint64        // under which the shard is owned
-	ready   chan struct{} // closed when the stage is complete; made anew when the shard is lost
-	nodes   map[nodeKey]*node
-	pack    compressor
-	held    []receipt           // durable, but not in the heads before they are complete
-	writing Minute              // of the segment that is being written; 0 when none is
-	dirty   map[Hour]*staleHour // that wait for a rebuild
-	unsaved []Dirty             // marks that could not be stored yet
-	built   map[Hour]Minute     // hours whose tiles are built, and through which minute of the log
-	days    map[Hour]Minute     // the same for days
-	touched map[Hour]time.Time  // when frames of hours that are not built came in last
-	rebuilt map[Hour]int        // how often an hour was rebuilt since the start
-	publish time.Time           // when open blocks are stored next
-	stirred bool                // frames came in since they were
-	covered Minute
+	mu       sync.Mutex
+	stage    stage
+	epoch    uint64        // under which the shard is owned
+	ready    chan struct{} // closed when the stage is complete; made anew when the shard is lost
+	nodes    map[nodeKey]*head.Node
+	pack     *head.Worker
+	held     []receipt      // durable, but not in the heads before they are complete
+	writing  Minute         // of the segment that is being written; 0 when none is
+	unsaved  []engine.Dirty // marks that could not be stored yet
+	calendar *calendar.Calendar
+	publish  time.Time // when open blocks are stored next
+	stirred  bool      // frames came in since they were
+	covered  Minute
 }
 
 // stage says whether a shard's heads can be relied on.
@@ -46,23 +45,26 @@ const (
 	complete              // they hold all there is
 )
 
+// nodeKey names a node within its account.
+type nodeKey struct {
+	account muster.AccountID
+	node    muster.NodeID
+}
+
 // receipt is frames with the minute they were received in.
 type receipt struct {
 	frames []*muster.Frame
 	minute Minute
 }
 
-// staleHour is an hour with frames that its blocks or its tiles lack.
-type staleHour struct {
-	first, last Minute    // of the segments that hold them
-	since       time.Time // when the last of them came
-}
-
 func newShard(db *DB, id int) *shard {
 	return &shard{
 		db: db, id: id, indexed: make(chan struct{}), ready: make(chan struct{}),
-		nodes: map[nodeKey]*node{}, pack: compressor{codec: &db.codec},
-		dirty: map[Hour]*staleHour{}, built: map[Hour]Minute{}, days: map[Hour]Minute{}, touched: map[Hour]time.Time{}, rebuilt: map[Hour]int{},
+		nodes: map[nodeKey]*head.Node{}, pack: head.NewWorker(&packer{codec: &db.codec}),
+		calendar: calendar.New(calendar.Options{
+			Opened: db.opened, Grace: db.o.Grace, RebuildAfter: db.o.RebuildAfter,
+			Turn: db.o.SealSpread * time.Duration(id) / time.Duration(db.o.Shards),
+		}),
 	}
 }
 
@@ -87,12 +89,12 @@ func (s *shard) introduce(ctx context.Context, frames []*muster.Frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, row := range rows {
-		s.sourceOf(nodeKey{row.Account, row.Node}, row.Source).see(row, true)
+		s.see(row)
 	}
 	return nil
 }
 
-func (s *shard) unknown(frames []*muster.Frame) (rows []NodeSchema) {
+func (s *shard) unknown(frames []*muster.Frame) (rows []engine.NodeSchema) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range frames {
@@ -100,49 +102,38 @@ func (s *shard) unknown(frames []*muster.Frame) (rows []NodeSchema) {
 			continue
 		}
 		if n := s.nodes[nodeKey{f.Account, f.Node}]; n != nil {
-			if src := n.source(f.Source); src != nil {
-				if sc := src.seen(f.Schema.ID); sc != nil && sc.saved {
+			if src := n.Find(f.Source); src != nil {
+				if sc := src.Seen(f.Schema.ID); sc != nil && sc.Saved {
 					continue
 				}
 			}
 		}
-		row := NodeSchema{Shard: s.id, Account: f.Account, Node: f.Node, Source: f.Source, Schema: f.Schema.ID, First: f.At}
-		if !slices.ContainsFunc(rows, row.sameKey) {
+		row := engine.NodeSchema{Shard: s.id, Account: f.Account, Node: f.Node, Source: f.Source, Schema: f.Schema.ID, First: f.At}
+		if !slices.ContainsFunc(rows, func(r engine.NodeSchema) bool { return sameRow(r, row) }) {
 			rows = append(rows, row)
 		}
 	}
 	return rows
 }
 
-func (row NodeSchema) sameKey(other NodeSchema) bool {
+func sameRow(row, other engine.NodeSchema) bool {
 	return row.Node == other.Node && row.Schema == other.Schema && row.Source == other.Source && row.Account == other.Account
 }
 
 // sourceOf gives the source, making it and its node when they are new.
-func (s *shard) sourceOf(key nodeKey, name string) *source {
+func (s *shard) sourceOf(key nodeKey, name string) *head.Source {
 	n := s.nodes[key]
 	if n == nil {
-		n = &node{}
+		n = &head.Node{}
 		s.nodes[key] = n
 	}
-	src := n.source(name)
-	if src == nil {
-		src = &source{name: name}
-		n.sources = append(n.sources, src)
-	}
-	return src
+	return n.Source(name)
 }
 
 // see notes a row of the store.
-func (s *source) see(row NodeSchema, saved bool) {
-	sc := s.seen(row.Schema)
-	if sc == nil {
-		s.schemas = append(s.schemas, seen{id: row.Schema, first: row.First, last: row.Last, sealed: row.Last, saved: saved})
-		return
-	}
-	sc.saved = sc.saved || saved
-	sc.sealed = max(sc.sealed, row.Last)
-	sc.first, sc.last = min(sc.first, row.First), max(sc.last, row.Last)
+func (s *shard) see(row engine.NodeSchema) {
+	src := s.sourceOf(nodeKey{row.Account, row.Node}, row.Source)
+	src.See(head.Seen{ID: row.Schema, First: row.First, Last: row.Last, Sealed: row.Last, Saved: true})
 }
 
 // beginWrite notes that a segment of this minute is being written, so that no later mark says the log is covered up to it.
@@ -156,7 +147,7 @@ func (s *shard) beginWrite(minute Minute) Minute {
 // endWrite lets the heads have durable frames, and stores marks of hours to rebuild before the log may be said to be covered.
 func (s *shard) endWrite(ctx context.Context, frames []*muster.Frame, minute Minute) {
 	s.mu.Lock()
-	var marks []Dirty
+	var marks []engine.Dirty
 	switch s.stage {
 	case complete:
 		marks = s.apply(frames, minute, s.db.o.Now())
@@ -180,42 +171,29 @@ func (s *shard) endWrite(ctx context.Context, frames []*muster.Frame, minute Min
 }
 
 // apply adds frames to the heads. It is called with mu held.
-func (s *shard) apply(frames []*muster.Frame, minute Minute, now time.Time) (marks []Dirty) {
-	current := hourOf(now.UnixMilli())
+func (s *shard) apply(frames []*muster.Frame, minute Minute, now time.Time) (marks []engine.Dirty) {
+	current := engine.HourOf(now.UnixMilli())
 	for _, f := range frames {
 		src := s.sourceOf(nodeKey{f.Account, f.Node}, f.Source)
-		what := src.add(f, minute, now, &s.pack)
-		if what == double {
+		what := src.Add(f, int64(minute), now, s.pack)
+		if what == head.Double {
 			s.db.tell.doubles.Inc()
 			continue
 		}
 		s.stirred = true
-		hour := hourOf(f.At)
-		_, built := s.built[hour]
+		hour := engine.HourOf(f.At)
+		built := s.calendar.Built(int64(hour))
 		switch {
-		case what == late || built:
+		case what == head.Late || built:
 			s.db.tell.late.Inc()
-			if s.stale(hour, minute, now) {
-				marks = append(marks, Dirty{Shard: s.id, Hour: hour, Arrival: minute})
+			if s.calendar.MarkStale(int64(hour), int64(minute), now) {
+				marks = append(marks, engine.Dirty{Shard: s.id, Hour: hour, Arrival: minute})
 			}
 		case hour < current:
-			s.touched[hour] = now
+			s.calendar.Touch(int64(hour), now)
 		}
 	}
 	return marks
-}
-
-// stale notes that an hour has frames its blocks or tiles lack; false when a mark of that minute is known.
-func (s *shard) stale(hour Hour, minute Minute, now time.Time) bool {
-	d := s.dirty[hour]
-	if d == nil {
-		s.dirty[hour] = &staleHour{first: minute, last: minute, since: now}
-		return true
-	}
-	d.since = now
-	fresh := minute > d.last
-	d.first, d.last = min(d.first, minute), max(d.last, minute)
-	return fresh
 }
 
 // flushDirty stores the marks that could not be stored before.

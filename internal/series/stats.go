@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/series/engine"
 	"muster/internal/telemetry"
 )
 
@@ -67,7 +68,7 @@ func newTelling(db *DB, set *telemetry.Set) telling {
 		lag:          &atomic.Int64{}, size: &sizeCache{},
 	}
 	set.Gauge("muster_series_seal_lag_seconds", func() float64 { return time.Duration(t.lag.Load()).Seconds() })
-	set.Gauge("muster_series_waiting_frames", func() float64 { return float64(db.journal.waiting()) })
+	set.Gauge("muster_series_waiting_frames", func() float64 { return float64(db.journal.Waiting()) })
 	set.Gauge("muster_series_nodes", func() float64 { return float64(db.headSize().nodes) })
 	set.Gauge("muster_series_open_blocks", func() float64 { return float64(db.headSize().windows) })
 	set.Gauge("muster_series_head_bytes", func() float64 { return float64(db.headSize().bytes) })
@@ -88,7 +89,7 @@ func (db *DB) Stats() Stats {
 	s := Stats{
 		Nodes: size.nodes, HeadBytes: size.bytes, OpenBlocks: size.windows, Dirty: size.dirty, Recovering: size.recovering,
 		Frames: db.tell.frames.Get(), Samples: db.tell.samples.Get(), Duplicates: db.tell.doubles.Get(), Late: db.tell.late.Get(),
-		Segments: db.tell.segments.Get(), Corrupt: db.tell.corrupt.Get(), SealLag: time.Duration(db.tell.lag.Load()), Waiting: db.journal.waiting(),
+		Segments: db.tell.segments.Get(), Corrupt: db.tell.corrupt.Get(), SealLag: time.Duration(db.tell.lag.Load()), Waiting: db.journal.Waiting(),
 	}
 	if sizer, ok := db.engine.(Sizer); ok {
 		s.StoreBytes = sizer.Size()
@@ -119,13 +120,15 @@ func (s *shard) addSize(sum *headSize) {
 	if s.stage == reading {
 		sum.recovering++
 	}
-	sum.dirty += len(s.dirty)
+	waiting, _ := s.calendar.Waiting()
+	sum.dirty += waiting
 	for _, n := range s.nodes {
 		held := 0
-		for _, src := range n.sources {
-			sum.bytes += src.bytes()
-			sum.windows += len(src.windows)
-			held += len(src.windows) + len(src.last)
+		for _, src := range n.Sources {
+			sum.bytes += src.Bytes()
+			sum.windows += len(src.Windows())
+			_, _, last := src.Newest()
+			held += len(src.Windows()) + len(last)
 		}
 		if held > 0 {
 			sum.nodes++
@@ -202,8 +205,8 @@ func (db *DB) measure(ctx context.Context, now int64) (m measured) {
 
 func (db *DB) measureBlocks(ctx context.Context, k nodeKey, now int64) (bytes, ms int64) {
 	for _, class := range db.o.Classes {
-		r := BlockRange{Class: class.Name, Account: k.account, Node: k.node, From: now - dayMs, To: now}
-		_ = db.scanNewest(ctx, r, func(b *Block, isSealed bool, length int64, _ []byte) error {
+		r := engine.BlockRange{Class: class.Name, Account: k.account, Node: k.node, From: now - dayMs, To: now}
+		_ = db.scanNewest(ctx, r, func(b *engine.Block, isSealed bool, length int64, _ []byte) error {
 			if isSealed {
 				bytes += int64(len(b.Data))
 				if b.Source == muster.HostSource {
@@ -232,7 +235,7 @@ func (c *tileCost) rate() float64 {
 }
 
 // measureTiles sums the newest tiles of all metrics of a node's part of its shard.
-func (db *DB) measureTiles(ctx context.Context, s *shard, k nodeKey, res Resolution, now int64) (c tileCost) {
+func (db *DB) measureTiles(ctx context.Context, s *shard, k nodeKey, res engine.Resolution, now int64) (c tileCost) {
 	names, err := s.metricNames(ctx, []nodeKey{k})
 	if err != nil {
 		return c
@@ -242,8 +245,8 @@ func (db *DB) measureTiles(ctx context.Context, s *shard, k nodeKey, res Resolut
 	span := res.Span().Milliseconds()
 	spans := map[int64]bool{}
 	for _, name := range names {
-		r := TileRange{db.className(k.account), res, k.account, name, s.id, floorTo(now-2*span, span), now}
-		_ = db.engine.ScanTiles(ctx, r, func(t *Tile) error {
+		r := engine.TileRange{Class: db.className(k.account), Res: res, Account: k.account, Metric: name, Shard: s.id, From: now - now%span - 2*span, To: now}
+		_ = db.engine.ScanTiles(ctx, r, func(t *engine.Tile) error {
 			c.bytes += float64(len(t.Data))
 			spans[t.Start] = true
 			return nil

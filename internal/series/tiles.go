@@ -4,18 +4,16 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"muster"
 	"muster/internal/column"
-	"muster/internal/points"
+	"muster/internal/series/engine"
+	"muster/internal/series/graph"
+	"muster/internal/series/head"
 )
 
 const (
-	// nodesPerTile and rowsPerTile bound a tile, and with it the memory that building one needs.
-	nodesPerTile = 256
-	rowsPerTile  = 40_000
 	// tilesAtOnce is how many bytes of tiles are written together.
 	tilesAtOnce = 1 << 20
 	// tileVersion begins a stored tile; the metric's kind follows, then what column writes.
@@ -23,20 +21,6 @@ const (
 	// leadIn is how long before an hour a counter's sample still begins a rate.
 	leadIn = 5 * time.Minute
 )
-
-// gapOf says after which pause a counter yields no rate: two and a half periods. A node that somebody
-// looks at measures each second; its return to its own period is no gap.
-func gapOf(period time.Duration) int64 {
-	return max(period, 10*time.Second).Milliseconds() * 5 / 2
-}
-
-// bitsFor gives into how many parts (as a power of two) the nodes of an account in a shard are cut.
-func bitsFor(nodes, rows int) (bits int) {
-	for bits < 15 && (nodes>>bits > nodesPerTile || rows>>bits > rowsPerTile) {
-		bits++
-	}
-	return bits
-}
 
 // accountNodes groups the nodes of the shard by account, with an estimate of how many series each account has.
 func (s *shard) accountNodes() (groups map[muster.AccountID][]nodeKey, rows map[muster.AccountID]int) {
@@ -50,21 +34,22 @@ func (s *shard) accountNodes() (groups map[muster.AccountID][]nodeKey, rows map[
 			continue
 		}
 		groups[k.account] = append(groups[k.account], k)
-		for _, src := range n.sources {
-			rows[k.account] += len(src.last)
+		for _, src := range n.Sources {
+			_, _, last := src.Newest()
+			rows[k.account] += len(last)
 		}
 	}
 	return groups, rows
 }
 
 // buildTiles writes the 5-minute tiles of an hour from heads and blocks.
-func (s *shard) buildTiles(ctx context.Context, g *gatherer, gen Gen, hour Hour) error {
+func (s *shard) buildTiles(ctx context.Context, g *gatherer, gen engine.Gen, hour Hour) error {
 	groups, rows := s.accountNodes()
 	for account, keys := range groups {
-		bits := bitsFor(len(keys), rows[account])
+		bits := engine.TileBits(len(keys), rows[account])
 		parts := map[int][]nodeKey{}
 		for _, k := range keys {
-			parts[tileOf(k.node, bits)] = append(parts[tileOf(k.node, bits)], k)
+			parts[engine.TileOf(k.node, bits)] = append(parts[engine.TileOf(k.node, bits)], k)
 		}
 		for number, part := range parts {
 			t := tiler{s: s, g: g, hour: hour, tiles: map[string]*column.Tile{}}
@@ -73,7 +58,7 @@ func (s *shard) buildTiles(ctx context.Context, g *gatherer, gen Gen, hour Hour)
 					return err
 				}
 			}
-			key := TileKey{Class: s.db.className(account), Res: FiveMinutes, Account: account, Shard: s.id, Start: hour.start(), Tile: number, Gen: gen}
+			key := engine.TileKey{Class: s.db.className(account), Res: FiveMinutes, Account: account, Shard: s.id, Start: hour.Start(), Tile: number, Gen: gen}
 			if err := s.putTiles(ctx, key, t.tiles); err != nil {
 				return err
 			}
@@ -83,8 +68,8 @@ func (s *shard) buildTiles(ctx context.Context, g *gatherer, gen Gen, hour Hour)
 }
 
 // putTiles writes one tile for each metric, a bounded number of bytes at a time.
-func (s *shard) putTiles(ctx context.Context, key TileKey, tiles map[string]*column.Tile) error {
-	var out []Tile
+func (s *shard) putTiles(ctx context.Context, key engine.TileKey, tiles map[string]*column.Tile) error {
+	var out []engine.Tile
 	size := 0
 	flush := func() error {
 		if len(out) == 0 {
@@ -100,7 +85,7 @@ func (s *shard) putTiles(ctx context.Context, key TileKey, tiles map[string]*col
 			return fmt.Errorf("series: tile of %q: %w", name, err)
 		}
 		key.Metric = name
-		out = append(out, Tile{key, data})
+		out = append(out, engine.Tile{TileKey: key, Data: data})
 		if size += len(data); size >= tilesAtOnce {
 			if err := flush(); err != nil {
 				return err
@@ -119,25 +104,18 @@ type tiler struct {
 }
 
 func (t *tiler) addNode(ctx context.Context, k nodeKey) error {
-	from, to := t.hour.start()-leadIn.Milliseconds(), (t.hour + 1).start()
+	from, to := t.hour.Start()-leadIn.Milliseconds(), (t.hour + 1).Start()
 	views, names := t.s.views(k, from, to)
 	for _, name := range names {
-		t.g.room.reset()
-		blocks, err := t.s.db.stored(ctx, t.g, BlockRange{"", k.account, k.node, name, from, to})
+		t.g.room.Reset()
+		blocks, err := t.s.db.stored(ctx, t.g, engine.BlockRange{Account: k.account, Node: k.node, Source: name, From: from, To: to})
 		if err != nil {
 			return err
 		}
-		for i := range views[name] {
-			pieces, err := t.g.pieces(&views[name][i])
-			if err != nil {
-				return err
-			}
-			blocks = append(blocks, pieces...)
-		}
-		if len(blocks) == 0 {
+		if len(blocks)+len(views[name]) == 0 {
 			continue
 		}
-		b, err := t.g.unite(blocks, t.s.db.metricIn(ctx))
+		b, err := t.g.gather(ctx, blocks, views[name]...)
 		if err != nil {
 			return err
 		}
@@ -149,19 +127,19 @@ func (t *tiler) addNode(ctx context.Context, k nodeKey) error {
 }
 
 // views gives what the open windows of a node hold of a range, by source, and the names of all its sources.
-func (s *shard) views(k nodeKey, from, to int64) (open map[string][]view, names []string) {
-	open = map[string][]view{}
+func (s *shard) views(k nodeKey, from, to int64) (open map[string][]head.View, names []string) {
+	open = map[string][]head.View{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.nodes[k]
 	if n == nil {
 		return open, nil
 	}
-	for _, src := range n.sources {
-		names = append(names, src.name)
-		for _, w := range src.windows {
-			if w.start < to && w.end > from {
-				open[src.name] = append(open[src.name], w.look())
+	for _, src := range n.Sources {
+		names = append(names, src.Name)
+		for _, w := range src.Windows() {
+			if w.Start < to && w.End > from {
+				open[src.Name] = append(open[src.Name], w.Look())
 			}
 		}
 	}
@@ -169,12 +147,12 @@ func (s *shard) views(k nodeKey, from, to int64) (open map[string][]view, names 
 }
 
 // stored decodes the blocks of one source that overlap the range [From, To) of instants, in all classes.
-func (db *DB) stored(ctx context.Context, g *gatherer, r BlockRange) (blocks []*column.Block, err error) {
+func (db *DB) stored(ctx context.Context, g *gatherer, r engine.BlockRange) (blocks []*head.Piece, err error) {
 	from := r.From
-	r.From -= longWindow
+	r.From -= head.LongWindow
 	for _, class := range db.o.Classes {
 		r.Class = class.Name
-		err := db.scanNewest(ctx, r, func(b *Block, _ bool, length int64, body []byte) error {
+		err := db.scanNewest(ctx, r, func(b *engine.Block, _ bool, length int64, body []byte) error {
 			if b.Start+length <= from {
 				return nil
 			}
@@ -192,26 +170,23 @@ func (db *DB) stored(ctx context.Context, g *gatherer, r BlockRange) (blocks []*
 }
 
 // addBlock folds each column into slots.
-func (t *tiler) addBlock(ctx context.Context, node muster.NodeID, b *column.Block) error {
+func (t *tiler) addBlock(ctx context.Context, node muster.NodeID, b *head.Piece) error {
 	metric := t.s.db.metricIn(ctx)
-	begin, end := t.hour.start(), (t.hour + 1).start()
+	begin, end := t.hour.Start(), (t.hour + 1).Start()
 	first, _ := slices.BinarySearch(b.Times, begin)
 	if past, _ := slices.BinarySearch(b.Times, end); first == past {
 		return nil
 	}
-	gap := gapOf(points.Period(b.Times))
+	gap := graph.Gap(graph.Period(b.Times))
 	for _, c := range b.Columns {
 		m, err := metric(b.Schemas[c.Schema], c.Index)
 		if err != nil {
 			return err
 		}
-		slots := make([]column.Slot, 12)
-		counter := m.Kind == muster.Counter
-		if !foldHour(slots, b.Times, c.Values, begin, end, &points.Meter{Counter: counter, Gap: gap}) {
+		slots := make([]graph.Slot, 12)
+		meter := graph.Meter{Counter: m.Kind == muster.Counter, Gap: gap}
+		if !meter.Fold(slots, b.Times, c.Values, begin, end) {
 			continue
-		}
-		if counter {
-			shorten(slots)
 		}
 		tile := t.tiles[m.Name]
 		if tile == nil {
@@ -219,35 +194,18 @@ func (t *tiler) addBlock(ctx context.Context, node muster.NodeID, b *column.Bloc
 			t.tiles[m.Name] = tile
 		}
 		if tile.Kind == m.Kind { // else two nodes disagree on what the name means; the first is shown
-			tile.Rows = append(tile.Rows, column.TileRow{Node: node, Attrs: m.Attrs, Slots: slots})
+			tile.Rows = append(tile.Rows, column.TileRow{Node: node, Attrs: m.Attrs, Slots: columnSlots(slots)})
 		}
 	}
 	return nil
 }
 
-// shorten drops digits that no graph shows from the bounds of rates: tiles become smaller and are read faster.
-func shorten(slots []column.Slot) {
+func columnSlots(slots []graph.Slot) []column.Slot {
+	out := make([]column.Slot, len(slots))
 	for i := range slots {
-		slots[i].Min, slots[i].Max = float64(float32(slots[i].Min)), float64(float32(slots[i].Max))
+		out[i] = column.Slot(slots[i])
 	}
-}
-
-// foldHour folds the samples of one column; false when there is none.
-func foldHour(slots []column.Slot, times []int64, values []float64, begin, end int64, meter *points.Meter) (any bool) {
-	const slot = 5 * minuteMs
-	for i, at := range times {
-		v := values[i]
-		if v != v || at >= end {
-			continue
-		}
-		if at < begin {
-			meter.Prime(at, v)
-			continue
-		}
-		any = true
-		meter.Add((*points.Slot)(&slots[(at-begin)/slot]), at, v)
-	}
-	return any
+	return out
 }
 
 // buildDay makes the 1-hour tiles of a day from the 5-minute ones.
@@ -257,31 +215,31 @@ func (s *shard) buildDay(ctx context.Context, epoch uint64, d Hour) error {
 	s.mu.Unlock()
 	groups, rows := s.accountNodes()
 	for account, keys := range groups {
-		bits := bitsFor(len(keys), rows[account])
+		bits := engine.TileBits(len(keys), rows[account])
 		names, err := s.metricNames(ctx, keys)
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			r := TileRange{s.db.className(account), FiveMinutes, account, name, s.id, d.start(), (d + 24).start()}
+			r := engine.TileRange{Class: s.db.className(account), Res: FiveMinutes, Account: account, Metric: name, Shard: s.id, From: d.Start(), To: (d + 24).Start()}
 			parts, err := s.foldDay(ctx, r, bits)
 			if err != nil {
 				return err
 			}
 			for number, tile := range parts {
-				key := TileKey{r.Class, OneHour, account, name, s.id, d.start(), number, Gen{epoch, uint32(through)}}
+				key := engine.TileKey{Class: r.Class, Res: OneHour, Account: account, Shard: s.id, Start: d.Start(), Tile: number, Gen: engine.Gen{Epoch: epoch, Frames: uint32(through)}}
 				if err := s.putTiles(ctx, key, map[string]*column.Tile{name: tile}); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	if err := s.db.engine.PutBuilt(ctx, Built{s.id, OneHour, d, through}); err != nil {
+	if err := s.db.engine.PutBuilt(ctx, engine.Built{Shard: s.id, Res: OneHour, Hour: d, Through: through}); err != nil {
 		return fmt.Errorf("series: store that a day is built: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.days[d] = through
+	s.calendar.DayDone(int64(d), int64(through))
 	return nil
 }
 
@@ -291,9 +249,9 @@ func (s *shard) metricNames(ctx context.Context, keys []nodeKey) ([]string, erro
 	s.mu.Lock()
 	for _, k := range keys {
 		if n := s.nodes[k]; n != nil {
-			for _, src := range n.sources {
-				for _, sc := range src.schemas {
-					ids[sc.id] = true
+			for _, src := range n.Sources {
+				for _, sc := range src.Schemas {
+					ids[sc.ID] = true
 				}
 			}
 		}
@@ -301,7 +259,7 @@ func (s *shard) metricNames(ctx context.Context, keys []nodeKey) ([]string, erro
 	s.mu.Unlock()
 	var names []string
 	for id := range ids {
-		schema, err := s.db.schemas.get(ctx, id)
+		schema, err := s.db.schemas.Get(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -314,11 +272,11 @@ func (s *shard) metricNames(ctx context.Context, keys []nodeKey) ([]string, erro
 }
 
 // foldDay folds a day's 5-minute slots of one metric into hours, cut into tiles.
-func (s *shard) foldDay(ctx context.Context, r TileRange, bits int) (map[int]*column.Tile, error) {
+func (s *shard) foldDay(ctx context.Context, r engine.TileRange, bits int) (map[int]*column.Tile, error) {
 	parts := map[int]*column.Tile{}
 	rows := map[string]int{}
 	unit, err := s.db.walkTiles(ctx, r, column.FieldAll, nil, func(start int64, kind muster.MetricKind, row *column.TileRow) error {
-		number := tileOf(row.Node, bits)
+		number := engine.TileOf(row.Node, bits)
 		tile := parts[number]
 		if tile == nil {
 			tile = &column.Tile{Kind: kind}
@@ -327,16 +285,16 @@ func (s *shard) foldDay(ctx context.Context, r TileRange, bits int) (map[int]*co
 		if tile.Kind != kind {
 			return nil
 		}
-		key := string(row.Node[:]) + attrsKey(row.Attrs)
+		key := string(row.Node[:]) + graph.AttrsKey(row.Attrs)
 		at, ok := rows[key]
 		if !ok {
 			at = len(tile.Rows)
 			rows[key] = at
 			tile.Rows = append(tile.Rows, column.TileRow{Node: row.Node, Attrs: slices.Clone(row.Attrs), Slots: make([]column.Slot, 24)})
 		}
-		into := (*points.Slot)(&tile.Rows[at].Slots[(start-r.From)/hourMs])
+		into := (*graph.Slot)(&tile.Rows[at].Slots[(start-r.From)/engine.HourMs])
 		for _, slot := range row.Slots {
-			into.Merge(points.Slot(slot), kind == muster.Counter)
+			into.Merge(graph.Slot(slot), kind == muster.Counter)
 		}
 		return nil
 	})
@@ -346,16 +304,4 @@ func (s *shard) foldDay(ctx context.Context, r TileRange, bits int) (map[int]*co
 		slices.SortStableFunc(tile.Rows, func(a, b column.TileRow) int { return slices.Compare(a.Node[:], b.Node[:]) })
 	}
 	return parts, err
-}
-
-// attrsKey gives a text that is equal for equal attributes.
-func attrsKey(attrs []muster.Attr) string {
-	var b strings.Builder
-	for _, a := range attrs {
-		b.WriteString(a.Key)
-		b.WriteByte(1)
-		b.WriteString(a.Value)
-		b.WriteByte(0)
-	}
-	return b.String()
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"muster"
 	"muster/internal/column"
+	"muster/internal/series/engine"
 )
 
 // tileRow is called for a row of a tile that begins at start. The row and its slots are valid only during the call.
@@ -16,7 +16,7 @@ type tileRow func(start int64, kind muster.MetricKind, row *column.TileRow) erro
 // walkTiles calls each for the rows of the tiles of a range, ascending by the tiles' starts, each node
 // once per start: a higher generation of the part of a shard that holds the node hides lower ones.
 // want may be nil. It gives the unit that the newest tile says the metric has.
-func (db *DB) walkTiles(ctx context.Context, r TileRange, fields column.Fields, want func(muster.NodeID) bool, each tileRow) (unit string, err error) {
+func (db *DB) walkTiles(ctx context.Context, r engine.TileRange, fields column.Fields, want func(muster.NodeID) bool, each tileRow) (unit string, err error) {
 	tiles, err := db.scanTiles(ctx, r)
 	for len(tiles) > 0 && err == nil {
 		n := 1
@@ -25,7 +25,7 @@ func (db *DB) walkTiles(ctx context.Context, r TileRange, fields column.Fields, 
 		}
 		for i := range tiles[:n] {
 			var u string
-			if u, err = db.walkTile(&tiles[i], fields, unhidden(tiles[:i], tiles[i].Gen, want), each); err != nil {
+			if u, err = db.walkTile(&tiles[i], fields, engine.Unhidden(tiles[:i], tiles[i].Gen, want), each); err != nil {
 				break
 			}
 			if u != "" {
@@ -41,51 +41,26 @@ func (db *DB) walkTiles(ctx context.Context, r TileRange, fields column.Fields, 
 }
 
 // scanTiles reads the tiles of a range, ordered by start, higher generations first.
-func (db *DB) scanTiles(ctx context.Context, r TileRange) (tiles []Tile, err error) {
+func (db *DB) scanTiles(ctx context.Context, r engine.TileRange) (tiles []engine.Tile, err error) {
 	var slab []byte
-	err = db.engine.ScanTiles(ctx, r, func(t *Tile) error {
+	err = db.engine.ScanTiles(ctx, r, func(t *engine.Tile) error {
 		if cap(slab)-len(slab) < len(t.Data) {
 			slab = make([]byte, 0, max(len(t.Data), 64<<10))
 		}
 		begin := len(slab)
 		slab = append(slab, t.Data...)
-		tiles = append(tiles, Tile{t.TileKey, slab[begin:len(slab):len(slab)]})
+		tiles = append(tiles, engine.Tile{TileKey: t.TileKey, Data: slab[begin:len(slab):len(slab)]})
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("series: read tiles: %w", err)
 	}
-	slices.SortStableFunc(tiles, func(a, b Tile) int {
-		switch {
-		case a.Start != b.Start:
-			return int(a.Start - b.Start)
-		case a.Gen == b.Gen:
-			return a.Tile - b.Tile
-		case a.Gen.newer(b.Gen):
-			return -1
-		}
-		return 1
-	})
+	engine.SortTiles(tiles)
 	return tiles, nil
 }
 
-func (g Gen) newer(other Gen) bool {
-	return g.Epoch > other.Epoch || g.Epoch == other.Epoch && g.Frames > other.Frames
-}
-
-// unhidden narrows want to the nodes that no tile of a higher generation has.
-func unhidden(above []Tile, gen Gen, want func(muster.NodeID) bool) func(muster.NodeID) bool {
-	if len(above) == 0 || above[0].Gen == gen {
-		return want
-	}
-	return func(id muster.NodeID) bool {
-		hidden := slices.ContainsFunc(above, func(t Tile) bool { return t.Gen != gen && tileHolds(t.Tile, id) })
-		return !hidden && (want == nil || want(id))
-	}
-}
-
 // walkTile reads one tile. A damaged one is told, counted and left out.
-func (db *DB) walkTile(t *Tile, fields column.Fields, want func(muster.NodeID) bool, each tileRow) (unit string, err error) {
+func (db *DB) walkTile(t *engine.Tile, fields column.Fields, want func(muster.NodeID) bool, each tileRow) (unit string, err error) {
 	if len(t.Data) < 2 || t.Data[0] != tileVersion {
 		err = fmt.Errorf("%w: a tile of an unknown version", muster.ErrInvalid)
 	} else {

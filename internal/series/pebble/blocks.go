@@ -8,11 +8,11 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // PutBlocks stores blocks and drops the generations that they hold.
-func (e *Engine) PutBlocks(ctx context.Context, blocks []series.Block) error {
+func (e *Engine) PutBlocks(ctx context.Context, blocks []engine.Block) error {
 	b := e.db.NewBatch()
 	for i := range blocks {
 		if err := b.Set(blockKey(&blocks[i].BlockKey), blocks[i].Data, nil); err != nil {
@@ -33,7 +33,7 @@ func (e *Engine) PutBlocks(ctx context.Context, blocks []series.Block) error {
 }
 
 // ScanBlocks goes through the days of the range, in each straight to the node.
-func (e *Engine) ScanBlocks(ctx context.Context, r series.BlockRange, each func(*series.Block) error) error {
+func (e *Engine) ScanBlocks(ctx context.Context, r engine.BlockRange, each func(*engine.Block) error) error {
 	if r.From >= r.To {
 		return nil
 	}
@@ -45,14 +45,14 @@ func (e *Engine) ScanBlocks(ctx context.Context, r series.BlockRange, each func(
 	return errors.Join(scanDays(ctx, it, &r, each), closed(it))
 }
 
-func scanDays(ctx context.Context, it *pebble.Iterator, r *series.BlockRange, each func(*series.Block) error) error {
+func scanDays(ctx context.Context, it *pebble.Iterator, r *engine.BlockRange, each func(*engine.Block) error) error {
 	head := len(blockDay(r.Class, 0)) + 32 // up to and with the node
 	for day := dayOf(r.From); day <= dayOf(r.To-1); day++ {
 		prefix := blockStart(r, day*dayMs)[:head]
 		for valid := it.SeekGE(blockStart(r, max(r.From, day*dayMs))); valid && bytes.HasPrefix(it.Key(), prefix); valid = it.Next() {
 			f := fields{b: it.Key()[head:]}
-			b := series.Block{BlockKey: series.BlockKey{Class: r.Class, Account: r.Account, Node: r.Node, Start: f.time(), Source: f.text()}}
-			b.Gen = series.Gen{Epoch: ^f.uint64(), Frames: ^f.uint32()}
+			b := engine.Block{BlockKey: engine.BlockKey{Class: r.Class, Account: r.Account, Node: r.Node, Start: f.time(), Source: f.text()}}
+			b.Gen = engine.Gen{Epoch: ^f.uint64(), Frames: ^f.uint32()}
 			if err := f.done("block"); err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func scanDays(ctx context.Context, it *pebble.Iterator, r *series.BlockRange, ea
 }
 
 // PutTiles stores tiles; the generation stands before the tile's bytes, a later put of the same key replaces it.
-func (e *Engine) PutTiles(ctx context.Context, tiles []series.Tile) error {
+func (e *Engine) PutTiles(ctx context.Context, tiles []engine.Tile) error {
 	b := e.db.NewBatch()
 	for i := range tiles {
 		t := &tiles[i]
@@ -93,7 +93,7 @@ func (e *Engine) PutTiles(ctx context.Context, tiles []series.Tile) error {
 }
 
 // ScanTiles goes through the buckets of the range.
-func (e *Engine) ScanTiles(ctx context.Context, r series.TileRange, each func(*series.Tile) error) error {
+func (e *Engine) ScanTiles(ctx context.Context, r engine.TileRange, each func(*engine.Tile) error) error {
 	if r.From >= r.To {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (e *Engine) ScanTiles(ctx context.Context, r series.TileRange, each func(*s
 	return errors.Join(err, closed(it))
 }
 
-func scanBucket(ctx context.Context, it *pebble.Iterator, r *series.TileRange, prefix []byte, each func(*series.Tile) error) error {
+func scanBucket(ctx context.Context, it *pebble.Iterator, r *engine.TileRange, prefix []byte, each func(*engine.Tile) error) error {
 	valid := it.SeekGE(prefix)
 	for valid && bytes.HasPrefix(it.Key(), prefix) {
 		k := fields{b: it.Key()[len(prefix):]}
@@ -127,8 +127,8 @@ func scanBucket(ctx context.Context, it *pebble.Iterator, r *series.TileRange, p
 			return failed("scan", err)
 		}
 		v := fields{b: value}
-		t := series.Tile{TileKey: series.TileKey{Class: r.Class, Res: r.Res, Account: r.Account, Metric: r.Metric, Shard: r.Shard, Start: start, Tile: int(number)}}
-		t.Gen = series.Gen{Epoch: v.uint64(), Frames: v.uint32()}
+		t := engine.Tile{TileKey: engine.TileKey{Class: r.Class, Res: r.Res, Account: r.Account, Metric: r.Metric, Shard: r.Shard, Start: start, Tile: int(number)}}
+		t.Gen = engine.Gen{Epoch: v.uint64(), Frames: v.uint32()}
 		t.Data = v.b
 		if err := errors.Join(k.done("tile"), badTile(&v)); err != nil {
 			return err
@@ -151,7 +151,7 @@ func badTile(v *fields) error {
 }
 
 // Expire drops whole ranges: the log before a minute, days of blocks and 5-minute tiles, months of 1-hour tiles.
-func (e *Engine) Expire(ctx context.Context, x series.Expiry) error {
+func (e *Engine) Expire(ctx context.Context, x engine.Expiry) error {
 	b := e.db.NewBatch()
 	drop := func(low, high []byte) error {
 		if bytes.Compare(low, high) >= 0 || !e.any(low, high) {
@@ -166,17 +166,17 @@ func (e *Engine) Expire(ctx context.Context, x series.Expiry) error {
 	for class, ends := range x.Classes {
 		errs = append(errs,
 			drop(appendText([]byte{kindBlock}, class), blockDay(class, dayOf(ends.Blocks))),
-			drop(appendText([]byte{kindRollup, byte(series.FiveMinutes)}, class), rollupBucket(series.FiveMinutes, class, dayOf(ends.FiveMinutes))),
-			drop(appendText([]byte{kindRollup, byte(series.OneHour)}, class), rollupBucket(series.OneHour, class, tileBucket(series.OneHour, ends.OneHour))))
+			drop(appendText([]byte{kindRollup, byte(engine.FiveMinutes)}, class), rollupBucket(engine.FiveMinutes, class, dayOf(ends.FiveMinutes))),
+			drop(appendText([]byte{kindRollup, byte(engine.OneHour)}, class), rollupBucket(engine.OneHour, class, tileBucket(engine.OneHour, ends.OneHour))))
 	}
 	for shard := range e.shards {
 		if x.Marks == 0 {
 			break
 		}
 		errs = append(errs,
-			drop(dirtyPrefix(shard, 0)[:3], dirtyPrefix(shard, series.Minute(x.Marks)*60)),
-			drop(builtKey(shard, series.FiveMinutes, 0)[:4], builtKey(shard, series.FiveMinutes, x.Marks)),
-			drop(builtKey(shard, series.OneHour, 0)[:4], builtKey(shard, series.OneHour, x.Marks)))
+			drop(dirtyPrefix(shard, 0)[:3], dirtyPrefix(shard, engine.Minute(x.Marks)*60)),
+			drop(builtKey(shard, engine.FiveMinutes, 0)[:4], builtKey(shard, engine.FiveMinutes, x.Marks)),
+			drop(builtKey(shard, engine.OneHour, 0)[:4], builtKey(shard, engine.OneHour, x.Marks)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		_ = b.Close()

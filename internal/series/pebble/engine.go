@@ -16,7 +16,7 @@ import (
 
 	"muster"
 	"muster/internal/disk"
-	"muster/internal/series"
+	"muster/internal/series/engine"
 	"muster/internal/telemetry"
 )
 
@@ -41,8 +41,8 @@ type Engine struct {
 	syncs  *telemetry.Histogram
 }
 
-var _ series.Engine = (*Engine)(nil)
-var _ series.Sizer = (*Engine)(nil)
+var _ engine.Engine = (*Engine)(nil)
+var _ engine.Sizer = (*Engine)(nil)
 
 // Open opens the database in dir, making it when it is not there. Errors are those of disk.Open; another
 // number of shards than the store was made with wraps muster.ErrInvalid.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"muster"
-	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // The first byte of a key says what it names. docs/format/series.md describes every byte.
@@ -33,12 +33,12 @@ func appendTime(key []byte, v int64) []byte {
 	return binary.BigEndian.AppendUint64(key, uint64(v)^1<<63)
 }
 
-func segmentPrefix(minute series.Minute, shard int) []byte {
+func segmentPrefix(minute engine.Minute, shard int) []byte {
 	key := appendTime([]byte{kindSegment}, int64(minute))
 	return binary.BigEndian.AppendUint16(key, uint16(shard))
 }
 
-func segmentKey(k series.SegmentKey) []byte {
+func segmentKey(k engine.SegmentKey) []byte {
 	key := binary.BigEndian.AppendUint64(segmentPrefix(k.Minute, k.Shard), k.Gateway)
 	return binary.BigEndian.AppendUint64(key, k.N)
 }
@@ -49,7 +49,7 @@ func nodePrefix(shard int) []byte {
 	return binary.BigEndian.AppendUint16([]byte{kindNode}, uint16(shard))
 }
 
-func nodeKey(row *series.NodeSchema) []byte {
+func nodeKey(row *engine.NodeSchema) []byte {
 	key := append(nodePrefix(row.Shard), row.Account[:]...)
 	key = append(key, row.Node[:]...)
 	key = appendText(key, row.Source)
@@ -61,15 +61,15 @@ func blockDay(class string, day int64) []byte {
 	return appendTime(appendText([]byte{kindBlock}, class), day)
 }
 
-func blockStart(r *series.BlockRange, start int64) []byte {
+func blockStart(r *engine.BlockRange, start int64) []byte {
 	key := append(blockDay(r.Class, dayOf(start)), r.Account[:]...)
 	key = append(key, r.Node[:]...)
 	return appendTime(key, start)
 }
 
 // blockKey sorts generations of one block from the newest to the oldest.
-func blockKey(k *series.BlockKey) []byte {
-	r := series.BlockRange{Class: k.Class, Account: k.Account, Node: k.Node}
+func blockKey(k *engine.BlockKey) []byte {
+	r := engine.BlockRange{Class: k.Class, Account: k.Account, Node: k.Node}
 	key := appendText(blockStart(&r, k.Start), k.Source)
 	key = binary.BigEndian.AppendUint64(key, ^k.Gen.Epoch)
 	return binary.BigEndian.AppendUint32(key, ^k.Gen.Frames)
@@ -85,8 +85,8 @@ func dayOf(ms int64) int64 {
 
 // tileBucket gives the day of which all tiles go together: for 5-minute tiles their own, for 1-hour
 // tiles the first of their month.
-func tileBucket(res series.Resolution, start int64) int64 {
-	if res == series.OneHour {
+func tileBucket(res engine.Resolution, start int64) int64 {
+	if res == engine.OneHour {
 		t := time.UnixMilli(start).UTC()
 		return dayOf(time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC).UnixMilli())
 	}
@@ -94,39 +94,39 @@ func tileBucket(res series.Resolution, start int64) int64 {
 }
 
 // nextBucket gives the bucket after one.
-func nextBucket(res series.Resolution, bucket int64) int64 {
-	if res == series.OneHour {
+func nextBucket(res engine.Resolution, bucket int64) int64 {
+	if res == engine.OneHour {
 		return dayOf(time.UnixMilli(bucket*dayMs).UTC().AddDate(0, 1, 0).UnixMilli())
 	}
 	return bucket + 1
 }
 
-func rollupBucket(res series.Resolution, class string, bucket int64) []byte {
+func rollupBucket(res engine.Resolution, class string, bucket int64) []byte {
 	return appendTime(appendText([]byte{kindRollup, byte(res)}, class), bucket)
 }
 
-func tilePrefix(r *series.TileRange, bucket int64) []byte {
+func tilePrefix(r *engine.TileRange, bucket int64) []byte {
 	key := append(rollupBucket(r.Res, r.Class, bucket), r.Account[:]...)
 	key = appendText(key, r.Metric)
 	return binary.BigEndian.AppendUint16(key, uint16(r.Shard))
 }
 
-func tileKey(k *series.TileKey) []byte {
-	r := series.TileRange{Class: k.Class, Res: k.Res, Account: k.Account, Metric: k.Metric, Shard: k.Shard}
+func tileKey(k *engine.TileKey) []byte {
+	r := engine.TileRange{Class: k.Class, Res: k.Res, Account: k.Account, Metric: k.Metric, Shard: k.Shard}
 	key := binary.BigEndian.AppendUint32(tilePrefix(&r, tileBucket(k.Res, k.Start)), uint32(k.Tile))
 	return appendTime(key, k.Start)
 }
 
-func dirtyPrefix(shard int, from series.Minute) []byte {
+func dirtyPrefix(shard int, from engine.Minute) []byte {
 	key := binary.BigEndian.AppendUint16([]byte{kindDirty}, uint16(shard))
 	return appendTime(key, int64(from))
 }
 
-func dirtyKey(d series.Dirty) []byte {
+func dirtyKey(d engine.Dirty) []byte {
 	return appendTime(dirtyPrefix(d.Shard, d.Arrival), int64(d.Hour))
 }
 
-func builtKey(shard int, res series.Resolution, hour series.Hour) []byte {
+func builtKey(shard int, res engine.Resolution, hour engine.Hour) []byte {
 	key := binary.BigEndian.AppendUint16([]byte{kindBuilt}, uint16(shard))
 	return appendTime(append(key, byte(res)), int64(hour))
 }

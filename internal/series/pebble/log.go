@@ -8,16 +8,16 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"muster"
-	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // AppendSegment stores one segment of the log.
-func (e *Engine) AppendSegment(ctx context.Context, key series.SegmentKey, data []byte) error {
+func (e *Engine) AppendSegment(ctx context.Context, key engine.SegmentKey, data []byte) error {
 	return e.put(ctx, segmentKey(key), data)
 }
 
 // ScanSegments jumps from minute to minute, over minutes and shards that have nothing.
-func (e *Engine) ScanSegments(ctx context.Context, shard int, from, through series.Minute, each func(series.SegmentKey, []byte) error) error {
+func (e *Engine) ScanSegments(ctx context.Context, shard int, from, through engine.Minute, each func(engine.SegmentKey, []byte) error) error {
 	it, err := e.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: segmentPrefix(from, 0), UpperBound: segmentPrefix(through+1, 0)})
 	if err != nil {
 		return failed("scan", err)
@@ -25,7 +25,7 @@ func (e *Engine) ScanSegments(ctx context.Context, shard int, from, through seri
 	return errors.Join(scanShard(ctx, it, shard, from, each), closed(it))
 }
 
-func scanShard(ctx context.Context, it *pebble.Iterator, shard int, minute series.Minute, each func(series.SegmentKey, []byte) error) error {
+func scanShard(ctx context.Context, it *pebble.Iterator, shard int, minute engine.Minute, each func(engine.SegmentKey, []byte) error) error {
 	for valid := it.SeekGE(segmentPrefix(minute, shard)); valid; {
 		key, err := parseSegment(it.Key())
 		if err != nil {
@@ -54,10 +54,10 @@ func scanShard(ctx context.Context, it *pebble.Iterator, shard int, minute serie
 	return nil
 }
 
-func parseSegment(b []byte) (series.SegmentKey, error) {
+func parseSegment(b []byte) (engine.SegmentKey, error) {
 	f := fields{b: b}
 	f.byte()
-	key := series.SegmentKey{Minute: series.Minute(f.time()), Shard: f.uint16(), Gateway: f.uint64(), N: f.uint64()}
+	key := engine.SegmentKey{Minute: engine.Minute(f.time()), Shard: f.uint16(), Gateway: f.uint64(), N: f.uint64()}
 	return key, f.done("segment")
 }
 
@@ -72,7 +72,7 @@ func (e *Engine) GetSchema(_ context.Context, id muster.SchemaID) ([]byte, error
 }
 
 // PutNodeSchemas remembers which node had which schema when.
-func (e *Engine) PutNodeSchemas(ctx context.Context, rows []series.NodeSchema) error {
+func (e *Engine) PutNodeSchemas(ctx context.Context, rows []engine.NodeSchema) error {
 	b := e.db.NewBatch()
 	for i := range rows {
 		value := appendTime(appendTime(nil, rows[i].First), rows[i].Last)
@@ -88,11 +88,11 @@ func (e *Engine) PutNodeSchemas(ctx context.Context, rows []series.NodeSchema) e
 }
 
 // ScanNodeSchemas calls each for the rows of a shard.
-func (e *Engine) ScanNodeSchemas(ctx context.Context, shard int, each func(series.NodeSchema) error) error {
+func (e *Engine) ScanNodeSchemas(ctx context.Context, shard int, each func(engine.NodeSchema) error) error {
 	prefix := nodePrefix(shard)
 	return e.scan(ctx, prefix, after(prefix), func(key, value []byte) error {
 		k, v := fields{b: key[len(prefix):]}, fields{b: value}
-		row := series.NodeSchema{Shard: shard, Account: muster.AccountID(k.bytes(16)), Node: muster.NodeID(k.bytes(16)), Source: k.text(), Schema: muster.SchemaID(k.bytes(16))}
+		row := engine.NodeSchema{Shard: shard, Account: muster.AccountID(k.bytes(16)), Node: muster.NodeID(k.bytes(16)), Source: k.text(), Schema: muster.SchemaID(k.bytes(16))}
 		row.First, row.Last, row.Forgotten = v.time(), v.time(), v.byte() == 1
 		if err := errors.Join(k.done("node"), v.done("node")); err != nil {
 			return err
@@ -102,7 +102,7 @@ func (e *Engine) ScanNodeSchemas(ctx context.Context, shard int, each func(serie
 }
 
 // PutDirty marks hours as in need of a rebuild.
-func (e *Engine) PutDirty(ctx context.Context, marks []series.Dirty) error {
+func (e *Engine) PutDirty(ctx context.Context, marks []engine.Dirty) error {
 	b := e.db.NewBatch()
 	for _, m := range marks {
 		if err := b.Set(dirtyKey(m), nil, nil); err != nil {
@@ -113,11 +113,11 @@ func (e *Engine) PutDirty(ctx context.Context, marks []series.Dirty) error {
 }
 
 // ScanDirty calls each for the marks of a shard from a minute of arrival on.
-func (e *Engine) ScanDirty(ctx context.Context, shard int, from series.Minute, each func(series.Dirty) error) error {
+func (e *Engine) ScanDirty(ctx context.Context, shard int, from engine.Minute, each func(engine.Dirty) error) error {
 	end := after(dirtyPrefix(shard, 0)[:3])
 	return e.scan(ctx, dirtyPrefix(shard, from), end, func(key, _ []byte) error {
 		f := fields{b: key[3:]}
-		d := series.Dirty{Shard: shard, Arrival: series.Minute(f.time()), Hour: series.Hour(f.time())}
+		d := engine.Dirty{Shard: shard, Arrival: engine.Minute(f.time()), Hour: engine.Hour(f.time())}
 		if err := f.done("mark"); err != nil {
 			return err
 		}
@@ -126,16 +126,16 @@ func (e *Engine) ScanDirty(ctx context.Context, shard int, from series.Minute, e
 }
 
 // PutBuilt says through which minute of the log tiles are complete.
-func (e *Engine) PutBuilt(ctx context.Context, b series.Built) error {
+func (e *Engine) PutBuilt(ctx context.Context, b engine.Built) error {
 	return e.put(ctx, builtKey(b.Shard, b.Res, b.Hour), appendTime(nil, int64(b.Through)))
 }
 
 // ScanBuilt calls each for the built spans of a shard, ascending.
-func (e *Engine) ScanBuilt(ctx context.Context, shard int, res series.Resolution, from series.Hour, each func(series.Built) error) error {
+func (e *Engine) ScanBuilt(ctx context.Context, shard int, res engine.Resolution, from engine.Hour, each func(engine.Built) error) error {
 	end := after(builtKey(shard, res, 0)[:4])
 	return e.scan(ctx, builtKey(shard, res, from), end, func(key, value []byte) error {
 		k, v := fields{b: key[4:]}, fields{b: value}
-		b := series.Built{Shard: shard, Res: res, Hour: series.Hour(k.time()), Through: series.Minute(v.time())}
+		b := engine.Built{Shard: shard, Res: res, Hour: engine.Hour(k.time()), Through: engine.Minute(v.time())}
 		if err := errors.Join(k.done("built span"), v.done("built span")); err != nil {
 			return err
 		}
@@ -144,17 +144,17 @@ func (e *Engine) ScanBuilt(ctx context.Context, shard int, res series.Resolution
 }
 
 // PutCovered says through which minute a shard's log is in blocks.
-func (e *Engine) PutCovered(ctx context.Context, c series.Covered) error {
+func (e *Engine) PutCovered(ctx context.Context, c engine.Covered) error {
 	return e.put(ctx, coveredKey(c.Shard), appendTime(binary.BigEndian.AppendUint64(nil, c.Epoch), int64(c.Minute)))
 }
 
 // GetCovered gives the mark back.
-func (e *Engine) GetCovered(_ context.Context, shard int) (series.Covered, error) {
+func (e *Engine) GetCovered(_ context.Context, shard int) (engine.Covered, error) {
 	value, err := e.get(coveredKey(shard))
 	if err != nil {
-		return series.Covered{}, err
+		return engine.Covered{}, err
 	}
 	f := fields{b: value}
-	c := series.Covered{Shard: shard, Epoch: f.uint64(), Minute: series.Minute(f.time())}
+	c := engine.Covered{Shard: shard, Epoch: f.uint64(), Minute: engine.Minute(f.time())}
 	return c, f.done("covered mark")
 }

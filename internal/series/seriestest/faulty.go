@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"muster"
-	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // Faults say how often a Faulty engine misbehaves, as shares of its writes.
@@ -21,7 +21,7 @@ type Faults struct {
 
 // Faulty wraps an engine and makes it misbehave as a distributed store may. Reads fail as often as Refuse says.
 type Faulty struct {
-	series.Engine
+	engine.Engine
 	mu     sync.Mutex
 	random *rand.Rand
 	faults Faults
@@ -30,7 +30,7 @@ type Faulty struct {
 }
 
 // NewFaulty wraps an engine; equal seeds give equal faults for equal calls.
-func NewFaulty(e series.Engine, f Faults, seed uint64) *Faulty {
+func NewFaulty(e engine.Engine, f Faults, seed uint64) *Faulty {
 	return &Faulty{Engine: e, faults: f, random: rand.New(rand.NewPCG(seed, 1))}
 }
 
@@ -102,81 +102,81 @@ func (f *Faulty) read() error {
 	return nil
 }
 
-// AppendSegment fits series.Engine.
-func (f *Faulty) AppendSegment(ctx context.Context, key series.SegmentKey, data []byte) error {
+// AppendSegment fits engine.Engine.
+func (f *Faulty) AppendSegment(ctx context.Context, key engine.SegmentKey, data []byte) error {
 	own := append([]byte(nil), data...)
 	return f.write(ctx, func() error { return f.Engine.AppendSegment(ctx, key, own) })
 }
 
-// ScanSegments fits series.Engine.
-func (f *Faulty) ScanSegments(ctx context.Context, shard int, from, through series.Minute, each func(series.SegmentKey, []byte) error) error {
+// ScanSegments fits engine.Engine.
+func (f *Faulty) ScanSegments(ctx context.Context, shard int, from, through engine.Minute, each func(engine.SegmentKey, []byte) error) error {
 	if err := f.read(); err != nil {
 		return err
 	}
 	return f.Engine.ScanSegments(ctx, shard, from, through, each)
 }
 
-// PutSchema fits series.Engine.
+// PutSchema fits engine.Engine.
 func (f *Faulty) PutSchema(ctx context.Context, id muster.SchemaID, canonical []byte) error {
 	return f.write(ctx, func() error { return f.Engine.PutSchema(ctx, id, canonical) })
 }
 
-// PutNodeSchemas fits series.Engine.
-func (f *Faulty) PutNodeSchemas(ctx context.Context, rows []series.NodeSchema) error {
+// PutNodeSchemas fits engine.Engine.
+func (f *Faulty) PutNodeSchemas(ctx context.Context, rows []engine.NodeSchema) error {
 	return f.once(ctx, func() error { return f.Engine.PutNodeSchemas(ctx, rows) })
 }
 
-// ScanNodeSchemas fits series.Engine.
-func (f *Faulty) ScanNodeSchemas(ctx context.Context, shard int, each func(series.NodeSchema) error) error {
+// ScanNodeSchemas fits engine.Engine.
+func (f *Faulty) ScanNodeSchemas(ctx context.Context, shard int, each func(engine.NodeSchema) error) error {
 	if err := f.read(); err != nil {
 		return err
 	}
 	return f.Engine.ScanNodeSchemas(ctx, shard, each)
 }
 
-// PutBlocks fits series.Engine.
-func (f *Faulty) PutBlocks(ctx context.Context, blocks []series.Block) error {
+// PutBlocks fits engine.Engine.
+func (f *Faulty) PutBlocks(ctx context.Context, blocks []engine.Block) error {
 	return f.write(ctx, func() error { return f.Engine.PutBlocks(ctx, blocks) })
 }
 
-// ScanBlocks fits series.Engine.
-func (f *Faulty) ScanBlocks(ctx context.Context, r series.BlockRange, each func(*series.Block) error) error {
+// ScanBlocks fits engine.Engine.
+func (f *Faulty) ScanBlocks(ctx context.Context, r engine.BlockRange, each func(*engine.Block) error) error {
 	if err := f.read(); err != nil {
 		return err
 	}
 	return f.Engine.ScanBlocks(ctx, r, each)
 }
 
-// PutTiles fits series.Engine.
-func (f *Faulty) PutTiles(ctx context.Context, tiles []series.Tile) error {
+// PutTiles fits engine.Engine.
+func (f *Faulty) PutTiles(ctx context.Context, tiles []engine.Tile) error {
 	return f.once(ctx, func() error { return f.Engine.PutTiles(ctx, tiles) })
 }
 
-// ScanTiles fits series.Engine.
-func (f *Faulty) ScanTiles(ctx context.Context, r series.TileRange, each func(*series.Tile) error) error {
+// ScanTiles fits engine.Engine.
+func (f *Faulty) ScanTiles(ctx context.Context, r engine.TileRange, each func(*engine.Tile) error) error {
 	if err := f.read(); err != nil {
 		return err
 	}
 	return f.Engine.ScanTiles(ctx, r, each)
 }
 
-// PutDirty fits series.Engine.
-func (f *Faulty) PutDirty(ctx context.Context, marks []series.Dirty) error {
+// PutDirty fits engine.Engine.
+func (f *Faulty) PutDirty(ctx context.Context, marks []engine.Dirty) error {
 	return f.write(ctx, func() error { return f.Engine.PutDirty(ctx, marks) })
 }
 
-// PutBuilt fits series.Engine.
-func (f *Faulty) PutBuilt(ctx context.Context, b series.Built) error {
+// PutBuilt fits engine.Engine.
+func (f *Faulty) PutBuilt(ctx context.Context, b engine.Built) error {
 	return f.once(ctx, func() error { return f.Engine.PutBuilt(ctx, b) })
 }
 
-// PutCovered fits series.Engine.
-func (f *Faulty) PutCovered(ctx context.Context, c series.Covered) error {
+// PutCovered fits engine.Engine.
+func (f *Faulty) PutCovered(ctx context.Context, c engine.Covered) error {
 	return f.once(ctx, func() error { return f.Engine.PutCovered(ctx, c) })
 }
 
-// Expire fits series.Engine.
-func (f *Faulty) Expire(ctx context.Context, e series.Expiry) error {
+// Expire fits engine.Engine.
+func (f *Faulty) Expire(ctx context.Context, e engine.Expiry) error {
 	if err := f.read(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"muster"
 	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // killed runs a DB over the engine with faults, kills it at any point several times, and proves that
@@ -31,7 +32,7 @@ func killed(t *testing.T, o Opened) {
 // killer keeps the clock, the DB's lives, and what was acknowledged.
 type killer struct {
 	t       *testing.T
-	engine  series.Engine
+	engine  engine.Engine
 	random  *rand.Rand
 	schema  *muster.Schema
 	account muster.AccountID
@@ -52,7 +53,7 @@ func (k *killer) advance(d time.Duration) {
 	k.now = k.now.Add(d)
 }
 
-func (k *killer) open(e series.Engine) *series.DB {
+func (k *killer) open(e engine.Engine) *series.DB {
 	db, err := series.Open(ctx, e, series.Options{Shards: 4, Now: k.clock, RebuildAfter: time.Minute, PublishEvery: 3 * time.Minute})
 	if err != nil {
 		k.t.Fatal(err)

@@ -12,20 +12,20 @@ import (
 	"sync"
 
 	"muster"
-	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // Memory is an engine in memory. It keeps everything that its rows' time to live would keep.
 type Memory struct {
 	mu       sync.Mutex
-	segments map[series.SegmentKey][]byte
+	segments map[engine.SegmentKey][]byte
 	schemas  map[muster.SchemaID][]byte
-	nodes    map[nodeRow]series.NodeSchema
-	blocks   map[series.BlockKey][]byte
-	tiles    map[series.TileKey][]byte
-	dirty    map[series.Dirty]bool
-	built    map[series.Built]bool
-	covered  map[int]series.Covered
+	nodes    map[nodeRow]engine.NodeSchema
+	blocks   map[engine.BlockKey][]byte
+	tiles    map[engine.TileKey][]byte
+	dirty    map[engine.Dirty]bool
+	built    map[engine.Built]bool
+	covered  map[int]engine.Covered
 }
 
 type nodeRow struct {
@@ -39,35 +39,35 @@ type nodeRow struct {
 // NewMemory makes an empty engine.
 func NewMemory() *Memory {
 	return &Memory{
-		segments: map[series.SegmentKey][]byte{}, schemas: map[muster.SchemaID][]byte{}, nodes: map[nodeRow]series.NodeSchema{},
-		blocks: map[series.BlockKey][]byte{}, tiles: map[series.TileKey][]byte{}, dirty: map[series.Dirty]bool{},
-		built: map[series.Built]bool{}, covered: map[int]series.Covered{},
+		segments: map[engine.SegmentKey][]byte{}, schemas: map[muster.SchemaID][]byte{}, nodes: map[nodeRow]engine.NodeSchema{},
+		blocks: map[engine.BlockKey][]byte{}, tiles: map[engine.TileKey][]byte{}, dirty: map[engine.Dirty]bool{},
+		built: map[engine.Built]bool{}, covered: map[int]engine.Covered{},
 	}
 }
 
 // Segments gives the keys of all segments.
-func (m *Memory) Segments() []series.SegmentKey {
+func (m *Memory) Segments() []engine.SegmentKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return sorted(m.segments, compareSegments)
 }
 
 // Blocks gives the keys of all blocks, by node, source and start, newer generations first.
-func (m *Memory) Blocks() []series.BlockKey {
+func (m *Memory) Blocks() []engine.BlockKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return sorted(m.blocks, compareBlocks)
 }
 
 // Tiles gives the keys of all tiles.
-func (m *Memory) Tiles() []series.TileKey {
+func (m *Memory) Tiles() []engine.TileKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return sorted(m.tiles, compareTiles)
 }
 
 // Damage changes a byte in the middle of a segment.
-func (m *Memory) Damage(key series.SegmentKey) {
+func (m *Memory) Damage(key engine.SegmentKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	data := bytes.Clone(m.segments[key])
@@ -84,37 +84,37 @@ func sorted[K comparable, V any](rows map[K]V, compare func(a, b K) int) []K {
 	return keys
 }
 
-func compareSegments(a, b series.SegmentKey) int {
+func compareSegments(a, b engine.SegmentKey) int {
 	return cmp.Or(cmp.Compare(a.Minute, b.Minute), cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.N, b.N))
 }
 
-func compareGens(a, b series.Gen) int {
+func compareGens(a, b engine.Gen) int {
 	return cmp.Or(cmp.Compare(b.Epoch, a.Epoch), cmp.Compare(b.Frames, a.Frames))
 }
 
-func compareBlocks(a, b series.BlockKey) int {
+func compareBlocks(a, b engine.BlockKey) int {
 	return cmp.Or(cmp.Compare(a.Class, b.Class), bytes.Compare(a.Account[:], b.Account[:]), bytes.Compare(a.Node[:], b.Node[:]),
 		cmp.Compare(a.Start, b.Start), cmp.Compare(a.Source, b.Source), compareGens(a.Gen, b.Gen))
 }
 
-func compareTiles(a, b series.TileKey) int {
+func compareTiles(a, b engine.TileKey) int {
 	return cmp.Or(cmp.Compare(a.Metric, b.Metric), cmp.Compare(a.Res, b.Res), cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Start, b.Start),
 		cmp.Compare(a.Tile, b.Tile), compareGens(a.Gen, b.Gen))
 }
 
-// AppendSegment fits series.Engine.
-func (m *Memory) AppendSegment(_ context.Context, key series.SegmentKey, data []byte) error {
+// AppendSegment fits engine.Engine.
+func (m *Memory) AppendSegment(_ context.Context, key engine.SegmentKey, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.segments[key] = bytes.Clone(data)
 	return nil
 }
 
-// ScanSegments fits series.Engine.
-func (m *Memory) ScanSegments(_ context.Context, shard int, from, through series.Minute, each func(series.SegmentKey, []byte) error) error {
+// ScanSegments fits engine.Engine.
+func (m *Memory) ScanSegments(_ context.Context, shard int, from, through engine.Minute, each func(engine.SegmentKey, []byte) error) error {
 	m.mu.Lock()
 	keys := sorted(m.segments, compareSegments)
-	rows := map[series.SegmentKey][]byte{}
+	rows := map[engine.SegmentKey][]byte{}
 	for _, k := range keys {
 		rows[k] = m.segments[k]
 	}
@@ -129,7 +129,7 @@ func (m *Memory) ScanSegments(_ context.Context, shard int, from, through series
 	return nil
 }
 
-// PutSchema fits series.Engine.
+// PutSchema fits engine.Engine.
 func (m *Memory) PutSchema(_ context.Context, id muster.SchemaID, canonical []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,7 +137,7 @@ func (m *Memory) PutSchema(_ context.Context, id muster.SchemaID, canonical []by
 	return nil
 }
 
-// GetSchema fits series.Engine.
+// GetSchema fits engine.Engine.
 func (m *Memory) GetSchema(_ context.Context, id muster.SchemaID) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,8 +148,8 @@ func (m *Memory) GetSchema(_ context.Context, id muster.SchemaID) ([]byte, error
 	return b, nil
 }
 
-// PutNodeSchemas fits series.Engine.
-func (m *Memory) PutNodeSchemas(_ context.Context, rows []series.NodeSchema) error {
+// PutNodeSchemas fits engine.Engine.
+func (m *Memory) PutNodeSchemas(_ context.Context, rows []engine.NodeSchema) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -158,13 +158,13 @@ func (m *Memory) PutNodeSchemas(_ context.Context, rows []series.NodeSchema) err
 	return nil
 }
 
-// ScanNodeSchemas fits series.Engine.
-func (m *Memory) ScanNodeSchemas(_ context.Context, shard int, each func(series.NodeSchema) error) error {
+// ScanNodeSchemas fits engine.Engine.
+func (m *Memory) ScanNodeSchemas(_ context.Context, shard int, each func(engine.NodeSchema) error) error {
 	m.mu.Lock()
 	keys := sorted(m.nodes, func(a, b nodeRow) int {
 		return cmp.Or(bytes.Compare(a.account[:], b.account[:]), bytes.Compare(a.node[:], b.node[:]), cmp.Compare(a.source, b.source), bytes.Compare(a.schema[:], b.schema[:]))
 	})
-	rows := make([]series.NodeSchema, 0, len(keys))
+	rows := make([]engine.NodeSchema, 0, len(keys))
 	for _, k := range keys {
 		if k.shard == shard {
 			rows = append(rows, m.nodes[k])
@@ -183,8 +183,8 @@ func call[T any](rows []T, each func(T) error) error {
 	return nil
 }
 
-// PutBlocks fits series.Engine.
-func (m *Memory) PutBlocks(_ context.Context, blocks []series.Block) error {
+// PutBlocks fits engine.Engine.
+func (m *Memory) PutBlocks(_ context.Context, blocks []engine.Block) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, b := range blocks {
@@ -193,21 +193,21 @@ func (m *Memory) PutBlocks(_ context.Context, blocks []series.Block) error {
 	return nil
 }
 
-// ScanBlocks fits series.Engine.
-func (m *Memory) ScanBlocks(_ context.Context, r series.BlockRange, each func(*series.Block) error) error {
+// ScanBlocks fits engine.Engine.
+func (m *Memory) ScanBlocks(_ context.Context, r engine.BlockRange, each func(*engine.Block) error) error {
 	m.mu.Lock()
-	var rows []*series.Block
+	var rows []*engine.Block
 	for _, k := range sorted(m.blocks, compareBlocks) {
 		if k.Class == r.Class && k.Account == r.Account && k.Node == r.Node && (r.Source == "" || k.Source == r.Source) && k.Start >= r.From && k.Start < r.To {
-			rows = append(rows, &series.Block{BlockKey: k, Data: m.blocks[k]})
+			rows = append(rows, &engine.Block{BlockKey: k, Data: m.blocks[k]})
 		}
 	}
 	m.mu.Unlock()
 	return call(rows, each)
 }
 
-// PutTiles fits series.Engine.
-func (m *Memory) PutTiles(_ context.Context, tiles []series.Tile) error {
+// PutTiles fits engine.Engine.
+func (m *Memory) PutTiles(_ context.Context, tiles []engine.Tile) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, t := range tiles {
@@ -216,21 +216,21 @@ func (m *Memory) PutTiles(_ context.Context, tiles []series.Tile) error {
 	return nil
 }
 
-// ScanTiles fits series.Engine.
-func (m *Memory) ScanTiles(_ context.Context, r series.TileRange, each func(*series.Tile) error) error {
+// ScanTiles fits engine.Engine.
+func (m *Memory) ScanTiles(_ context.Context, r engine.TileRange, each func(*engine.Tile) error) error {
 	m.mu.Lock()
-	var rows []*series.Tile
+	var rows []*engine.Tile
 	for _, k := range sorted(m.tiles, compareTiles) {
 		if k.Class == r.Class && k.Res == r.Res && k.Account == r.Account && k.Metric == r.Metric && k.Shard == r.Shard && k.Start >= r.From && k.Start < r.To {
-			rows = append(rows, &series.Tile{TileKey: k, Data: m.tiles[k]})
+			rows = append(rows, &engine.Tile{TileKey: k, Data: m.tiles[k]})
 		}
 	}
 	m.mu.Unlock()
 	return call(rows, each)
 }
 
-// PutDirty fits series.Engine.
-func (m *Memory) PutDirty(_ context.Context, marks []series.Dirty) error {
+// PutDirty fits engine.Engine.
+func (m *Memory) PutDirty(_ context.Context, marks []engine.Dirty) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, d := range marks {
@@ -239,18 +239,18 @@ func (m *Memory) PutDirty(_ context.Context, marks []series.Dirty) error {
 	return nil
 }
 
-// ScanDirty fits series.Engine.
-func (m *Memory) ScanDirty(_ context.Context, shard int, from series.Minute, each func(series.Dirty) error) error {
+// ScanDirty fits engine.Engine.
+func (m *Memory) ScanDirty(_ context.Context, shard int, from engine.Minute, each func(engine.Dirty) error) error {
 	m.mu.Lock()
-	all := sorted(m.dirty, func(a, b series.Dirty) int {
+	all := sorted(m.dirty, func(a, b engine.Dirty) int {
 		return cmp.Or(cmp.Compare(a.Arrival, b.Arrival), cmp.Compare(a.Hour, b.Hour))
 	})
 	m.mu.Unlock()
-	return call(slices.DeleteFunc(all, func(d series.Dirty) bool { return d.Shard != shard || d.Arrival < from }), each)
+	return call(slices.DeleteFunc(all, func(d engine.Dirty) bool { return d.Shard != shard || d.Arrival < from }), each)
 }
 
-// PutBuilt fits series.Engine.
-func (m *Memory) PutBuilt(_ context.Context, b series.Built) error {
+// PutBuilt fits engine.Engine.
+func (m *Memory) PutBuilt(_ context.Context, b engine.Built) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for old := range m.built {
@@ -262,24 +262,24 @@ func (m *Memory) PutBuilt(_ context.Context, b series.Built) error {
 	return nil
 }
 
-// ScanBuilt fits series.Engine.
-func (m *Memory) ScanBuilt(_ context.Context, shard int, res series.Resolution, from series.Hour, each func(series.Built) error) error {
+// ScanBuilt fits engine.Engine.
+func (m *Memory) ScanBuilt(_ context.Context, shard int, res engine.Resolution, from engine.Hour, each func(engine.Built) error) error {
 	m.mu.Lock()
-	all := sorted(m.built, func(a, b series.Built) int { return cmp.Compare(a.Hour, b.Hour) })
+	all := sorted(m.built, func(a, b engine.Built) int { return cmp.Compare(a.Hour, b.Hour) })
 	m.mu.Unlock()
-	return call(slices.DeleteFunc(all, func(b series.Built) bool { return b.Shard != shard || b.Res != res || b.Hour < from }), each)
+	return call(slices.DeleteFunc(all, func(b engine.Built) bool { return b.Shard != shard || b.Res != res || b.Hour < from }), each)
 }
 
-// PutCovered fits series.Engine.
-func (m *Memory) PutCovered(_ context.Context, c series.Covered) error {
+// PutCovered fits engine.Engine.
+func (m *Memory) PutCovered(_ context.Context, c engine.Covered) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.covered[c.Shard] = c
 	return nil
 }
 
-// GetCovered fits series.Engine.
-func (m *Memory) GetCovered(_ context.Context, shard int) (series.Covered, error) {
+// GetCovered fits engine.Engine.
+func (m *Memory) GetCovered(_ context.Context, shard int) (engine.Covered, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, ok := m.covered[shard]
@@ -290,7 +290,7 @@ func (m *Memory) GetCovered(_ context.Context, shard int) (series.Covered, error
 }
 
 // Expire drops segments only, exactly as asked, so that a test sees when one is dropped too early.
-func (m *Memory) Expire(_ context.Context, e series.Expiry) error {
+func (m *Memory) Expire(_ context.Context, e engine.Expiry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for k := range m.segments {

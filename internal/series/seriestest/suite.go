@@ -10,17 +10,17 @@ import (
 	"time"
 
 	"muster"
-	"muster/internal/series"
+	"muster/internal/series/engine"
 )
 
 // Opened is an engine under test. Reopen ends it as a crash would and gives it back with what was
 // durable; nil for engines that live elsewhere.
 type Opened struct {
-	Engine series.Engine
+	Engine engine.Engine
 	Reopen func(t *testing.T) Opened
 }
 
-// Suite proves that an engine keeps the contract of series.Engine, alone and under a whole DB with
+// Suite proves that an engine keeps the contract of engine.Engine, alone and under a whole DB with
 // faults. open gives an empty engine with at least 4 shards, and closes it with the test.
 func Suite(t *testing.T, open func(t *testing.T) Opened) {
 	for _, part := range []struct {
@@ -50,11 +50,11 @@ func node(n byte) muster.NodeID { return muster.NodeID{0: n, 7: 255 - n, 15: n} 
 
 func segments(t *testing.T, o Opened) {
 	e := o.Engine
-	var want []series.SegmentKey
-	for _, minute := range []series.Minute{0, 1, 255, 256, 1 << 20, 1<<20 + 1} {
+	var want []engine.SegmentKey
+	for _, minute := range []engine.Minute{0, 1, 255, 256, 1 << 20, 1<<20 + 1} {
 		for shard := range 4 {
 			for n := range uint64(3) {
-				k := series.SegmentKey{Shard: shard, Minute: minute, Gateway: 1<<63 + n, N: n}
+				k := engine.SegmentKey{Shard: shard, Minute: minute, Gateway: 1<<63 + n, N: n}
 				must(t, e.AppendSegment(ctx, k, fmt.Append(nil, k)))
 				if shard == 2 && minute >= 1 && minute <= 1<<20 {
 					want = append(want, k)
@@ -63,8 +63,8 @@ func segments(t *testing.T, o Opened) {
 		}
 	}
 	must(t, e.AppendSegment(ctx, want[0], fmt.Append(nil, want[0]))) // a retry
-	var got []series.SegmentKey
-	must(t, e.ScanSegments(ctx, 2, 1, 1<<20, func(k series.SegmentKey, data []byte) error {
+	var got []engine.SegmentKey
+	must(t, e.ScanSegments(ctx, 2, 1, 1<<20, func(k engine.SegmentKey, data []byte) error {
 		if !bytes.Equal(data, fmt.Append(nil, k)) {
 			t.Errorf("segment %v holds %q", k, data)
 		}
@@ -91,7 +91,7 @@ func schemas(t *testing.T, o Opened) {
 	if b, err := e.GetSchema(ctx, id); err != nil || string(b) != "canonical" {
 		t.Errorf("schema: %q, %v", b, err)
 	}
-	rows := []series.NodeSchema{
+	rows := []engine.NodeSchema{
 		{Shard: 1, Account: account, Node: node(1), Source: "host", Schema: id, First: 5, Last: -9},
 		{Shard: 1, Account: account, Node: node(1), Source: "container/α", Schema: id, First: 1 << 50, Last: 1 << 51},
 		{Shard: 1, Account: account, Node: node(2), Source: "host", Schema: muster.SchemaID{9}},
@@ -99,11 +99,11 @@ func schemas(t *testing.T, o Opened) {
 	}
 	must(t, e.PutNodeSchemas(ctx, rows))
 	rows[0].Last, rows[2].Forgotten = 77, true
-	must(t, e.PutNodeSchemas(ctx, []series.NodeSchema{rows[0], rows[2]}))
+	must(t, e.PutNodeSchemas(ctx, []engine.NodeSchema{rows[0], rows[2]}))
 	seen := map[muster.NodeID]bool{}
 	var last muster.NodeID
 	count := 0
-	must(t, e.ScanNodeSchemas(ctx, 1, func(row series.NodeSchema) error {
+	must(t, e.ScanNodeSchemas(ctx, 1, func(row engine.NodeSchema) error {
 		if !slices.Contains(rows[:3], row) {
 			t.Errorf("row %+v", row)
 		}
@@ -124,27 +124,27 @@ var days = time.Date(2026, 2, 28, 22, 0, 0, 0, time.UTC).UnixMilli()
 
 func blocks(t *testing.T, o Opened) {
 	e := o.Engine
-	key := func(n byte, source string, hours int, frames uint32) series.BlockKey {
-		return series.BlockKey{Class: "standard", Account: account, Node: node(n), Source: source, Start: days + int64(hours)*3_600_000, Gen: series.Gen{Epoch: 1, Frames: frames}}
+	key := func(n byte, source string, hours int, frames uint32) engine.BlockKey {
+		return engine.BlockKey{Class: "standard", Account: account, Node: node(n), Source: source, Start: days + int64(hours)*3_600_000, Gen: engine.Gen{Epoch: 1, Frames: frames}}
 	}
-	var all []series.Block
+	var all []engine.Block
 	for hours := range 6 {
 		for _, source := range []string{"host", "x"} {
 			for n := byte(1); n < 4; n++ {
 				k := key(n, source, hours, 60)
-				all = append(all, series.Block{BlockKey: k, Data: fmt.Append(nil, k)})
+				all = append(all, engine.Block{BlockKey: k, Data: fmt.Append(nil, k)})
 			}
 		}
 	}
 	must(t, e.PutBlocks(ctx, all))
 	newer := key(2, "host", 2, 120)
-	must(t, e.PutBlocks(ctx, []series.Block{{BlockKey: newer, Data: fmt.Append(nil, newer), Over: []series.Gen{{Epoch: 1, Frames: 60}}}}))
+	must(t, e.PutBlocks(ctx, []engine.Block{{BlockKey: newer, Data: fmt.Append(nil, newer), Over: []engine.Gen{{Epoch: 1, Frames: 60}}}}))
 	other := key(2, "host", 2, 7)
 	other.Gen.Epoch = 2
-	must(t, e.PutBlocks(ctx, []series.Block{{BlockKey: other, Data: fmt.Append(nil, other)}}))
+	must(t, e.PutBlocks(ctx, []engine.Block{{BlockKey: other, Data: fmt.Append(nil, other)}}))
 
-	var got []series.BlockKey
-	collect := func(b *series.Block) error {
+	var got []engine.BlockKey
+	collect := func(b *engine.Block) error {
 		if !bytes.Equal(b.Data, fmt.Append(nil, b.BlockKey)) {
 			t.Errorf("block %v holds %q", b.BlockKey, b.Data)
 		}
@@ -154,12 +154,12 @@ func blocks(t *testing.T, o Opened) {
 		got = append(got, b.BlockKey)
 		return nil
 	}
-	r := series.BlockRange{Class: "standard", Account: account, Node: node(2), Source: "host", From: days + 3_600_000, To: days + 4*3_600_000}
+	r := engine.BlockRange{Class: "standard", Account: account, Node: node(2), Source: "host", From: days + 3_600_000, To: days + 4*3_600_000}
 	must(t, e.ScanBlocks(ctx, r, collect))
 	old := key(2, "host", 2, 60) // may be dropped, as newer holds it
-	got = slices.DeleteFunc(got, func(k series.BlockKey) bool { return k == old })
+	got = slices.DeleteFunc(got, func(k engine.BlockKey) bool { return k == old })
 	// Of one window, the generations come from the newest on.
-	if want := []series.BlockKey{key(2, "host", 1, 60), other, newer, key(2, "host", 3, 60)}; !slices.Equal(got, want) {
+	if want := []engine.BlockKey{key(2, "host", 1, 60), other, newer, key(2, "host", 3, 60)}; !slices.Equal(got, want) {
 		t.Errorf("one source: %v\nwant %v", got, want)
 	}
 	got = nil
@@ -168,29 +168,29 @@ func blocks(t *testing.T, o Opened) {
 	if len(got) != 6 {
 		t.Errorf("all sources: %d blocks, want 6", len(got))
 	}
-	for _, r := range []series.BlockRange{{Class: "short", Account: account, Node: node(2), To: 1 << 50}, {Class: "standard", Account: muster.AccountID{}, Node: node(2), From: days, To: days + 1}, {Class: "standard", Account: account, Node: node(2), From: 9, To: 9}} {
-		must(t, e.ScanBlocks(ctx, r, func(b *series.Block) error { t.Errorf("range %+v has %v", r, b.BlockKey); return nil }))
+	for _, r := range []engine.BlockRange{{Class: "short", Account: account, Node: node(2), To: 1 << 50}, {Class: "standard", Account: muster.AccountID{}, Node: node(2), From: days, To: days + 1}, {Class: "standard", Account: account, Node: node(2), From: 9, To: 9}} {
+		must(t, e.ScanBlocks(ctx, r, func(b *engine.Block) error { t.Errorf("range %+v has %v", r, b.BlockKey); return nil }))
 	}
 }
 
 func tiles(t *testing.T, o Opened) {
 	e := o.Engine
-	for _, res := range []series.Resolution{series.FiveMinutes, series.OneHour} {
+	for _, res := range []engine.Resolution{engine.FiveMinutes, engine.OneHour} {
 		span := res.Span().Milliseconds()
 		begin := days - days%span
 		for i := range int64(6) {
 			for tile := range 3 {
 				for _, metric := range []string{"cpu", "cpu.more", "disk"} {
-					k := series.TileKey{Class: "standard", Res: res, Account: account, Metric: metric, Shard: 3, Start: begin + i*span, Tile: 2<<16 | tile, Gen: series.Gen{Epoch: 1, Frames: 10}}
-					must(t, e.PutTiles(ctx, []series.Tile{{TileKey: k, Data: fmt.Append(nil, k)}}))
+					k := engine.TileKey{Class: "standard", Res: res, Account: account, Metric: metric, Shard: 3, Start: begin + i*span, Tile: 2<<16 | tile, Gen: engine.Gen{Epoch: 1, Frames: 10}}
+					must(t, e.PutTiles(ctx, []engine.Tile{{TileKey: k, Data: fmt.Append(nil, k)}}))
 				}
 			}
 		}
-		again := series.TileKey{Class: "standard", Res: res, Account: account, Metric: "cpu", Shard: 3, Start: begin + 2*span, Tile: 2 << 16, Gen: series.Gen{Epoch: 1, Frames: 20}}
-		must(t, e.PutTiles(ctx, []series.Tile{{TileKey: again, Data: fmt.Append(nil, again)}}))
-		found := map[series.TileKey]bool{}
-		r := series.TileRange{Class: "standard", Res: res, Account: account, Metric: "cpu", Shard: 3, From: begin + span, To: begin + 5*span}
-		must(t, e.ScanTiles(ctx, r, func(tile *series.Tile) error {
+		again := engine.TileKey{Class: "standard", Res: res, Account: account, Metric: "cpu", Shard: 3, Start: begin + 2*span, Tile: 2 << 16, Gen: engine.Gen{Epoch: 1, Frames: 20}}
+		must(t, e.PutTiles(ctx, []engine.Tile{{TileKey: again, Data: fmt.Append(nil, again)}}))
+		found := map[engine.TileKey]bool{}
+		r := engine.TileRange{Class: "standard", Res: res, Account: account, Metric: "cpu", Shard: 3, From: begin + span, To: begin + 5*span}
+		must(t, e.ScanTiles(ctx, r, func(tile *engine.Tile) error {
 			if !bytes.Equal(tile.Data, fmt.Append(nil, tile.TileKey)) {
 				t.Errorf("tile %v holds %q", tile.TileKey, tile.Data)
 			}
@@ -214,30 +214,30 @@ func tiles(t *testing.T, o Opened) {
 
 func marks(t *testing.T, o Opened) {
 	e := o.Engine
-	must(t, e.PutDirty(ctx, []series.Dirty{{Shard: 1, Hour: 500, Arrival: 30_000}, {Shard: 1, Hour: 500, Arrival: 31_441}, {Shard: 1, Hour: 499, Arrival: 31_441}, {Shard: 2, Hour: 500, Arrival: 31_441}}))
-	must(t, e.PutDirty(ctx, []series.Dirty{{Shard: 1, Hour: 499, Arrival: 31_441}}))
-	got := map[series.Dirty]bool{}
-	must(t, e.ScanDirty(ctx, 1, 31_000, func(d series.Dirty) error { got[d] = true; return nil }))
-	delete(got, series.Dirty{Shard: 1, Hour: 500, Arrival: 30_000}) // earlier ones may come too
-	if len(got) != 2 || !got[series.Dirty{Shard: 1, Hour: 500, Arrival: 31_441}] || !got[series.Dirty{Shard: 1, Hour: 499, Arrival: 31_441}] {
+	must(t, e.PutDirty(ctx, []engine.Dirty{{Shard: 1, Hour: 500, Arrival: 30_000}, {Shard: 1, Hour: 500, Arrival: 31_441}, {Shard: 1, Hour: 499, Arrival: 31_441}, {Shard: 2, Hour: 500, Arrival: 31_441}}))
+	must(t, e.PutDirty(ctx, []engine.Dirty{{Shard: 1, Hour: 499, Arrival: 31_441}}))
+	got := map[engine.Dirty]bool{}
+	must(t, e.ScanDirty(ctx, 1, 31_000, func(d engine.Dirty) error { got[d] = true; return nil }))
+	delete(got, engine.Dirty{Shard: 1, Hour: 500, Arrival: 30_000}) // earlier ones may come too
+	if len(got) != 2 || !got[engine.Dirty{Shard: 1, Hour: 500, Arrival: 31_441}] || !got[engine.Dirty{Shard: 1, Hour: 499, Arrival: 31_441}] {
 		t.Errorf("dirty: %v", got)
 	}
-	for hour := range series.Hour(4) {
-		must(t, e.PutBuilt(ctx, series.Built{Shard: 1, Res: series.FiveMinutes, Hour: 100 + hour, Through: 7}))
+	for hour := range engine.Hour(4) {
+		must(t, e.PutBuilt(ctx, engine.Built{Shard: 1, Res: engine.FiveMinutes, Hour: 100 + hour, Through: 7}))
 	}
-	must(t, e.PutBuilt(ctx, series.Built{Shard: 1, Res: series.FiveMinutes, Hour: 102, Through: 9}))
-	must(t, e.PutBuilt(ctx, series.Built{Shard: 1, Res: series.OneHour, Hour: 96, Through: 9}))
-	var built []series.Built
-	must(t, e.ScanBuilt(ctx, 1, series.FiveMinutes, 101, func(b series.Built) error { built = append(built, b); return nil }))
-	if want := []series.Built{{Shard: 1, Res: series.FiveMinutes, Hour: 101, Through: 7}, {Shard: 1, Res: series.FiveMinutes, Hour: 102, Through: 9}, {Shard: 1, Res: series.FiveMinutes, Hour: 103, Through: 7}}; !slices.Equal(built, want) {
+	must(t, e.PutBuilt(ctx, engine.Built{Shard: 1, Res: engine.FiveMinutes, Hour: 102, Through: 9}))
+	must(t, e.PutBuilt(ctx, engine.Built{Shard: 1, Res: engine.OneHour, Hour: 96, Through: 9}))
+	var built []engine.Built
+	must(t, e.ScanBuilt(ctx, 1, engine.FiveMinutes, 101, func(b engine.Built) error { built = append(built, b); return nil }))
+	if want := []engine.Built{{Shard: 1, Res: engine.FiveMinutes, Hour: 101, Through: 7}, {Shard: 1, Res: engine.FiveMinutes, Hour: 102, Through: 9}, {Shard: 1, Res: engine.FiveMinutes, Hour: 103, Through: 7}}; !slices.Equal(built, want) {
 		t.Errorf("built: %v, want %v", built, want)
 	}
 	if _, err := e.GetCovered(ctx, 3); !errors.Is(err, muster.ErrNotFound) {
 		t.Errorf("a covered mark that was never stored: %v, want ErrNotFound", err)
 	}
-	must(t, e.PutCovered(ctx, series.Covered{Shard: 3, Epoch: 5, Minute: 9}))
-	must(t, e.PutCovered(ctx, series.Covered{Shard: 3, Epoch: 5, Minute: 12}))
-	if c, err := e.GetCovered(ctx, 3); err != nil || c != (series.Covered{Shard: 3, Epoch: 5, Minute: 12}) {
+	must(t, e.PutCovered(ctx, engine.Covered{Shard: 3, Epoch: 5, Minute: 9}))
+	must(t, e.PutCovered(ctx, engine.Covered{Shard: 3, Epoch: 5, Minute: 12}))
+	if c, err := e.GetCovered(ctx, 3); err != nil || c != (engine.Covered{Shard: 3, Epoch: 5, Minute: 12}) {
 		t.Errorf("covered: %v, %v", c, err)
 	}
 }
@@ -248,10 +248,10 @@ var errEnough = errors.New("enough")
 func stops(t *testing.T, o Opened) {
 	e := o.Engine
 	for n := range uint64(3) {
-		must(t, e.AppendSegment(ctx, series.SegmentKey{N: n}, []byte{1}))
+		must(t, e.AppendSegment(ctx, engine.SegmentKey{N: n}, []byte{1}))
 	}
 	calls := 0
-	err := e.ScanSegments(ctx, 0, 0, 1, func(series.SegmentKey, []byte) error { calls++; return errEnough })
+	err := e.ScanSegments(ctx, 0, 0, 1, func(engine.SegmentKey, []byte) error { calls++; return errEnough })
 	if !errors.Is(err, errEnough) || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
 	}
@@ -261,20 +261,20 @@ func durable(t *testing.T, o Opened) {
 	if o.Reopen == nil {
 		t.Skip("nothing of this engine ends with the process")
 	}
-	key := series.SegmentKey{Shard: 1, Minute: 5, Gateway: 6, N: 7}
-	block := series.Block{BlockKey: series.BlockKey{Class: "standard", Account: account, Node: node(1), Source: "host", Start: days}, Data: []byte("block")}
+	key := engine.SegmentKey{Shard: 1, Minute: 5, Gateway: 6, N: 7}
+	block := engine.Block{BlockKey: engine.BlockKey{Class: "standard", Account: account, Node: node(1), Source: "host", Start: days}, Data: []byte("block")}
 	must(t, o.Engine.AppendSegment(ctx, key, []byte("segment")))
-	must(t, o.Engine.PutBlocks(ctx, []series.Block{block}))
+	must(t, o.Engine.PutBlocks(ctx, []engine.Block{block}))
 	o = o.Reopen(t)
 	found := 0
-	must(t, o.Engine.ScanSegments(ctx, 1, 0, 9, func(k series.SegmentKey, b []byte) error {
+	must(t, o.Engine.ScanSegments(ctx, 1, 0, 9, func(k engine.SegmentKey, b []byte) error {
 		if k == key && string(b) == "segment" {
 			found++
 		}
 		return nil
 	}))
-	r := series.BlockRange{Class: "standard", Account: account, Node: node(1), From: days, To: days + 1}
-	must(t, o.Engine.ScanBlocks(ctx, r, func(b *series.Block) error {
+	r := engine.BlockRange{Class: "standard", Account: account, Node: node(1), From: days, To: days + 1}
+	must(t, o.Engine.ScanBlocks(ctx, r, func(b *engine.Block) error {
 		if string(b.Data) == "block" {
 			found++
 		}
@@ -288,20 +288,20 @@ func durable(t *testing.T, o Opened) {
 // expires proves that nothing goes that is to be kept.
 func expires(t *testing.T, o Opened) {
 	e := o.Engine
-	kept := func(start int64) series.Block {
-		return series.Block{BlockKey: series.BlockKey{Class: "standard", Account: account, Node: node(1), Source: "host", Start: start}, Data: []byte{1}}
+	kept := func(start int64) engine.Block {
+		return engine.Block{BlockKey: engine.BlockKey{Class: "standard", Account: account, Node: node(1), Source: "host", Start: start}, Data: []byte{1}}
 	}
-	must(t, e.PutBlocks(ctx, []series.Block{kept(days - 40*86_400_000), kept(days)}))
-	for _, minute := range []series.Minute{10, 20} {
-		must(t, e.AppendSegment(ctx, series.SegmentKey{Shard: 1, Minute: minute}, []byte{1}))
+	must(t, e.PutBlocks(ctx, []engine.Block{kept(days - 40*86_400_000), kept(days)}))
+	for _, minute := range []engine.Minute{10, 20} {
+		must(t, e.AppendSegment(ctx, engine.SegmentKey{Shard: 1, Minute: minute}, []byte{1}))
 	}
-	ends := series.ClassEnds{Blocks: days, FiveMinutes: days, OneHour: days}
+	ends := engine.ClassEnds{Blocks: days, FiveMinutes: days, OneHour: days}
 	for range 2 {
-		must(t, e.Expire(ctx, series.Expiry{Segments: 20, Marks: 5, Classes: map[string]series.ClassEnds{"standard": ends}}))
+		must(t, e.Expire(ctx, engine.Expiry{Segments: 20, Marks: 5, Classes: map[string]engine.ClassEnds{"standard": ends}}))
 	}
 	found := 0
-	must(t, e.ScanBlocks(ctx, series.BlockRange{Class: "standard", Account: account, Node: node(1), From: days, To: days + 1}, func(*series.Block) error { found++; return nil }))
-	must(t, e.ScanSegments(ctx, 1, 20, 20, func(series.SegmentKey, []byte) error { found++; return nil }))
+	must(t, e.ScanBlocks(ctx, engine.BlockRange{Class: "standard", Account: account, Node: node(1), From: days, To: days + 1}, func(*engine.Block) error { found++; return nil }))
+	must(t, e.ScanSegments(ctx, 1, 20, 20, func(engine.SegmentKey, []byte) error { found++; return nil }))
 	if found != 2 {
 		t.Errorf("%d of 2 are kept", found)
 	}

@@ -1,7 +1,7 @@
-// Package points gives the arithmetic of graphs: it folds samples into slots of time, slots into
-// wider slots, and slots into points on a grid, with counters read as rates. It is pure: numbers in,
-// numbers out.
-package points
+// Package graph gives answers to queries for series: it plans what to read, folds samples into slots of
+// time, slots into wider slots, and slots into points on a grid, with counters read as rates. Where
+// samples and slots come from is a door; the rest is arithmetic.
+package graph
 
 import "math"
 
@@ -69,6 +69,30 @@ func (m *Meter) Add(s *Slot, at int64, v float64) {
 	s.Count++
 	s.Last = v
 	m.Prime(at, v)
+}
+
+// Fold folds the samples of begin <= at < end into slots that cover that time evenly; NaN is no sample.
+// Samples before it only begin a counter's rate. False when there was none. Bounds of rates lose
+// digits that no graph shows: so they are stored smaller and read faster.
+func (m *Meter) Fold(slots []Slot, times []int64, values []float64, begin, end int64) (any bool) {
+	length := (end - begin) / int64(len(slots))
+	for i, at := range times {
+		v := values[i]
+		switch {
+		case v != v || at >= end:
+		case at < begin:
+			m.Prime(at, v)
+		default:
+			any = true
+			m.Add(&slots[(at-begin)/length], at, v)
+		}
+	}
+	if m.Counter {
+		for i := range slots {
+			slots[i].Min, slots[i].Max = float64(float32(slots[i].Min)), float64(float32(slots[i].Max))
+		}
+	}
+	return any
 }
 
 // Fn says what the middle number of a point is.

@@ -1,4 +1,4 @@
-package points
+package graph
 
 import (
 	"slices"
