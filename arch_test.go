@@ -24,7 +24,8 @@ var floors = []struct {
 	floor int
 }{
 	{".", 0},
-	{"api", 1}, {"internal/wire", 1}, {"internal/filter", 1}, {"internal/column", 1}, {"internal/disk", 1}, {"internal/telemetry", 1}, {"internal/seal", 1}, {"internal/points", 1},
+	{"api", 1}, {"internal/wire", 1}, {"internal/filter", 1}, {"internal/column", 1}, {"internal/disk", 1}, {"internal/telemetry", 1}, {"internal/seal", 1},
+	{"internal/series/calendar", 1}, {"internal/series/catalog", 1}, {"internal/series/engine", 1}, {"internal/series/graph", 1}, {"internal/series/head", 1}, {"internal/series/journal", 1},
 	{"internal/uplink", 2}, {"internal/ingest", 2}, {"internal/series", 2}, {"internal/live", 2}, {"internal/auth", 2},
 	{"internal/store", 2}, {"internal/inventory", 2}, {"internal/check", 2}, {"internal/members", 2},
 	{"internal/series/seriestest", 3}, {"internal/series/pebble", 3}, {"internal/store/storetest", 3}, {"internal/store/pebble", 3},
