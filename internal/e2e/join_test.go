@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"crypto/sha256"
 
 	"muster"
 	"muster/internal/store"
@@ -126,10 +126,14 @@ func joining(t *testing.T, command string, env ...string) *exec.Cmd {
 		_, err := exec.LookPath(tool)
 		require(t, err == nil, tool)
 	}
-	cmd := exec.Command("sh", "-c", command)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the agent too
+	cmd.WaitDelay = time.Second
 	t.Cleanup(func() {
 		if cmd.Process != nil && cmd.ProcessState == nil {
 			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
@@ -244,7 +248,7 @@ func TestJoinAsRunitService(t *testing.T) {
 	next := filepath.Join(t.TempDir(), "next")
 	wait := "; while ! [ -e " + next + ".%d ]; do sleep 0.1; done; "
 	steps := line(good) + "; echo installed: $?" + fmt.Sprintf(wait, 1) +
-		"pkill -9 -f '^/usr/local/bin/muster-agent'; echo killed: $?" + fmt.Sprintf(wait, 2) +
+		"kill -9 $(cat /etc/service/muster-agent/supervise/pid); echo killed: $?" + fmt.Sprintf(wait, 2) +
 		line(bad) + "; echo bad: $?; /usr/local/bin/muster-agent install --token enroll_bad --state /var/lib/other --server " + s.url + "; echo worse: $?" + fmt.Sprintf(wait, 3) +
 		"/usr/local/bin/muster-agent uninstall --purge; echo removed: $?; ls -A /etc/sv /etc/service/ /var/lib; echo done"
 	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", aside, "sh", steps)
