@@ -272,6 +272,7 @@ type node struct {
 	ID, Name, Hostname, State string
 	LastSeen                  *time.Time `json:"last_seen"`
 	Facts                     map[string]string
+	Tags                      []string
 	Agent                     struct {
 		Version   string
 		Connected bool
