@@ -96,7 +96,7 @@ func TestTornLogs(t *testing.T) {
 // only there because the heads are still being read back.
 func TestManyNodesAfterKill(t *testing.T) {
 	t.Parallel()
-	const nodes, frames, metrics = 200, 300, 20
+	const nodes, frames, metrics = 200, 300, 100
 	s := newServer(t, "--no-agent")
 	s.start()
 	s.ready()
