@@ -16,6 +16,8 @@ type Options struct {
 	Shards int
 	// Owns says whether this server owns a shard, and under which epoch; nil means all, under epoch 1.
 	Owns func(shard int) (epoch uint64, mine bool)
+	// Shared says that other servers write to the same store: the log is then read for what they stored.
+	Shared bool
 	// Spread gives over how many shards an account's nodes are spread; nil or 0 means all.
 	Spread func(muster.AccountID) int
 	// Class gives the name of an account's class of retention; nil or an unknown name means the first class.
@@ -46,31 +48,11 @@ type Options struct {
 	Limits Limits
 }
 
-// Class is a class of retention: for how long samples and tiles are kept, and what that costs.
-type Class struct {
-	Name   string
-	Raw    time.Duration // samples as they came
-	Tile5m time.Duration // rollups of 5 minutes
-	Tile1h time.Duration // rollups of 1 hour
-	// BytesPerNodeYear is what one node of this store occupies after a year in this class, measured on
-	// what is stored now; 0 while there is nothing to measure.
-	BytesPerNodeYear int64
-}
-
 const (
 	day      = 24 * time.Hour
 	minuteMs = 60_000
 	dayMs    = 24 * engine.HourMs
 )
-
-// DefaultClasses gives the classes of a new store: "standard", "short" and "long".
-func DefaultClasses() []Class {
-	return []Class{
-		{Name: "standard", Raw: 30 * day, Tile5m: 180 * day, Tile1h: 3 * 365 * day},
-		{Name: "short", Raw: 7 * day, Tile5m: 30 * day, Tile1h: 365 * day},
-		{Name: "long", Raw: 180 * day, Tile5m: 2 * 365 * day, Tile1h: 10 * 365 * day},
-	}
-}
 
 // withDefaults fills what was left zero.
 func (o Options) withDefaults() Options {
@@ -87,7 +69,7 @@ func (o Options) withDefaults() Options {
 		o.Class = func(muster.AccountID) string { return "" }
 	}
 	if len(o.Classes) == 0 {
-		o.Classes = DefaultClasses()
+		o.Classes = engine.DefaultClasses()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -119,11 +101,8 @@ func (o Options) Validate() error {
 	}
 	seen := map[string]bool{}
 	for _, c := range o.Classes {
-		if c.Name == "" || len(c.Name) > 32 || seen[c.Name] {
-			return fmt.Errorf("%w: series: options: class %q must have a short name of its own", muster.ErrInvalid, c.Name)
-		}
-		if c.Raw < 3*day || c.Tile5m < c.Raw || c.Tile1h < c.Tile5m {
-			return fmt.Errorf("%w: series: options: class %q must keep samples 3 days, and rollups no shorter", muster.ErrInvalid, c.Name)
+		if err := c.Validate(); err != nil || seen[c.Name] {
+			return fmt.Errorf("%w: series: options: class %q: its name is taken, or: %w", muster.ErrInvalid, c.Name, err)
 		}
 		seen[c.Name] = true
 	}

@@ -15,8 +15,12 @@ import (
 	"muster/internal/series/head"
 )
 
-// recoverers is how many shards are read back at once.
-const recoverers = 4
+const (
+	// recoverers is how many shards are read back at once.
+	recoverers = 4
+	// endOfTime is a minute after all others.
+	endOfTime = Minute(1) << 40
+)
 
 // takeShards reads back the heads of the shards that this server owns and does not hold yet, and lets
 // go of those it has lost. It returns when all are complete or ctx ends.
@@ -174,7 +178,8 @@ func (s *shard) readMarks(ctx context.Context) error {
 
 // readBlocks brings the open windows of a node back, and the instants of blocks that were sealed lately.
 func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
-	now := s.db.o.Now()
+	// A clock that was set back must not hide what is newer than it.
+	now := max(s.db.o.Now().UnixMilli(), s.db.minute().Start())
 	s.mu.Lock()
 	sources := slices.Clone(s.nodes[key].Sources)
 	s.mu.Unlock()
@@ -186,9 +191,9 @@ func (s *shard) readBlocks(ctx context.Context, key nodeKey) error {
 			src.Take(head.Interval{End: last + 1})
 		}
 		s.mu.Unlock()
-		from := max(last-head.LongWindow, now.Add(-calendar.Keep).UnixMilli())
+		from := max(last-head.LongWindow, now-calendar.Keep.Milliseconds())
 		for _, class := range s.db.o.Classes {
-			r := engine.BlockRange{Class: class.Name, Account: key.account, Node: key.node, Source: src.Name, From: from, To: now.UnixMilli() + head.LongWindow}
+			r := engine.BlockRange{Class: class.Name, Account: key.account, Node: key.node, Source: src.Name, From: from, To: now + head.LongWindow}
 			if err := s.readOpen(ctx, src, r); err != nil {
 				return err
 			}
@@ -265,7 +270,23 @@ func (s *shard) readLog(ctx context.Context) error {
 	if s.covered == 0 {
 		from = s.db.minute() - Minute(calendar.Keep/time.Minute)
 	}
-	err := s.db.engine.ScanSegments(ctx, s.id, from, s.db.minute()+5, func(key engine.SegmentKey, data []byte) error {
+	return s.readSegments(ctx, from, endOfTime, 0) // whatever the clock says now
+}
+
+// catchUp reads what other servers stored, before anything is said to be complete.
+func (s *shard) catchUp(ctx context.Context) error {
+	if !s.db.o.Shared {
+		return nil
+	}
+	return s.readSegments(ctx, s.covered+1, s.db.minute(), s.db.gateway)
+}
+
+// readSegments lets the heads have what the log got in the minutes from..through, but for that of one gateway.
+func (s *shard) readSegments(ctx context.Context, from, through Minute, but uint64) error {
+	err := s.db.engine.ScanSegments(ctx, s.id, from, through, func(key engine.SegmentKey, data []byte) error {
+		if key.Gateway == but {
+			return nil
+		}
 		frames, err := s.db.readSegment(ctx, key, data)
 		if err != nil || len(frames) == 0 {
 			return err

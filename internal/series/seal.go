@@ -2,6 +2,7 @@ package series
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -71,6 +72,12 @@ func (s *shard) dueWindows(now time.Time, pressed bool) (jobs []job, lag time.Du
 // seal stores the windows that are due, and forgets them.
 func (s *shard) seal(ctx context.Context, g *gatherer, epoch uint64, now time.Time, pressed bool) (lag time.Duration, err error) {
 	jobs, lag := s.dueWindows(now, pressed)
+	if len(jobs) > 0 {
+		err = s.catchUp(ctx)
+	}
+	if err != nil {
+		return lag, err
+	}
 	for group := range slices.Chunk(jobs, putAtOnce) {
 		if err := s.store(ctx, g, epoch, group, true); err != nil {
 			return lag, err
@@ -82,7 +89,7 @@ func (s *shard) seal(ctx context.Context, g *gatherer, epoch uint64, now time.Ti
 // publishOpen stores all open windows as they are, as generations that the sealed ones will replace,
 // and says through which minute the log is covered by that.
 func (s *shard) publishOpen(ctx context.Context, g *gatherer, epoch uint64) error {
-	if err := s.flushDirty(ctx); err != nil {
+	if err := errors.Join(s.catchUp(ctx), s.flushDirty(ctx)); err != nil {
 		return err
 	}
 	jobs, through := s.changedWindows()

@@ -155,7 +155,7 @@ func (db *DB) Classes() []Class {
 		m := db.measure(ctx, now.UnixMilli())
 		db.prices.at, db.prices.cost = now, map[string]int64{}
 		for _, c := range out {
-			db.prices.cost[c.Name] = m.cost(c)
+			db.prices.cost[c.Name] = m.Cost(c)
 		}
 	}
 	for i := range out {
@@ -164,19 +164,8 @@ func (db *DB) Classes() []Class {
 	return out
 }
 
-// measured is the bytes a node adds per second of its life, by kind of data.
-type measured struct {
-	raw, fiveMinutes, oneHour float64
-}
-
-// cost gives what a node occupies after a year: each kind of data as long as the class keeps it.
-func (m measured) cost(c Class) int64 {
-	const year = 365 * day
-	return int64(m.raw*min(c.Raw, year).Seconds() + m.fiveMinutes*min(c.Tile5m, year).Seconds() + m.oneHour*min(c.Tile1h, year).Seconds())
-}
-
 // measure looks at the sealed blocks of a few nodes, and at the tiles of their shards.
-func (db *DB) measure(ctx context.Context, now int64) (m measured) {
+func (db *DB) measure(ctx context.Context, now int64) (m engine.Growth) {
 	const look = 8
 	var bytes, ms int64
 	var five, hour tileCost
@@ -194,11 +183,11 @@ func (db *DB) measure(ctx context.Context, now int64) (m measured) {
 		}
 	}
 	if ms > 0 {
-		m.raw = float64(bytes) / float64(ms) * 1000
+		m.Raw = float64(bytes) / float64(ms) * 1000
 	}
-	m.fiveMinutes, m.oneHour = five.rate(), hour.rate()
-	if m.oneHour == 0 {
-		m.oneHour = m.fiveMinutes / 12 // no day is over yet
+	m.FiveMinutes, m.OneHour = five.rate(), hour.rate()
+	if m.OneHour == 0 {
+		m.OneHour = m.FiveMinutes / 12 // no day is over yet
 	}
 	return m
 }

@@ -18,9 +18,12 @@ const (
 	fullBatch = 256 << 10
 	// longestWait is how long frames wait for their turn at most, while writes are being held back.
 	longestWait = 500 * time.Millisecond
-	// A busy system writes bigger segments, not more: beyond a burst, one write per pause.
+	// A busy system writes bigger segments, not more, and writes the shards' segments together, so that they
+	// share the engine's sync: in waves, which are wavePause apart, or writePause for each write when that is
+	// more. What comes to an idle system is written at once, for as many waves as waveBurst holds.
 	writePause = time.Second / 256
-	writeBurst = 32 * writePause
+	wavePause  = 100 * time.Millisecond
+	waveBurst  = 3 * wavePause
 	// fullLane is how much of one lane may wait; then frames are refused.
 	fullLane = 32 << 20
 )
@@ -111,28 +114,36 @@ func (l *lane) gathering(now time.Time) *Batch {
 	return b
 }
 
-// start begins as many writes as may begin. It is called with mu held.
+// start begins as many writes as may begin: of a wave whose time has come all that wait, else only
+// what is full or has waited long enough. It is called with mu held.
 func (j *Journal) start() {
+	now := j.now()
+	early := j.next.Add(-waveBurst).Sub(now)
+	wave := early <= 0 || j.closed
+	begun := 0
 	for j.writing < inFlight && len(j.line) > 0 {
 		at := j.oldest()
 		shard := j.line[at]
 		l := &j.lanes[shard]
-		now := j.now()
-		early := j.next.Add(-writeBurst).Sub(now)
-		if b := l.batches[0]; early > 0 && !j.closed && b.size < fullBatch && now.Sub(b.since) < longestWait {
+		b := l.batches[0]
+		if !wave && b.size < fullBatch && now.Sub(b.since) < longestWait {
 			j.wake(min(early, longestWait-now.Sub(b.since)))
-			return
+			break
 		}
-		if j.next.Before(now) {
-			j.next = now
-		}
-		j.next = j.next.Add(writePause)
 		j.line[at] = j.line[len(j.line)-1]
 		j.line = j.line[:len(j.line)-1]
-		j.writing++
-		b := l.batches[0]
 		l.batches = l.batches[1:]
+		j.writing++
+		begun++
 		go j.run(shard, b)
+	}
+	if j.next.Before(now) {
+		j.next = now
+	}
+	if pause := time.Duration(begun) * writePause; begun > 0 && wave {
+		j.next = j.next.Add(max(pause, wavePause))
+	} else {
+		j.next = j.next.Add(pause)
 	}
 }
 
