@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,11 +116,15 @@ func TestRange(t *testing.T) {
 type fixed struct {
 	metrics []series.MetricNow
 	lines   map[string][]series.Line
+	mu      sync.Mutex
 	asked   []series.Query
 	fail    error
 }
 
 func (f *fixed) Query(_ context.Context, q series.Query) (*series.Answer, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, q)
+	f.mu.Unlock()
 	if f.fail != nil {
 		return nil, f.fail
 	}
@@ -291,5 +296,26 @@ func TestFeedTellsWhatIsNew(t *testing.T) {
 	}
 	if r := feed.Rest(); r < 500*time.Millisecond || r > 2*time.Second {
 		t.Errorf("an hour moves every %s", r)
+	}
+}
+
+// TestNewPointsLieOnTheGridOfAll keeps a line whole whose node measured each second before and each ten now.
+func TestNewPointsLieOnTheGridOfAll(t *testing.T) {
+	now := time.Now()
+	for width, want := range map[time.Duration]time.Duration{2 * time.Minute: time.Second, 15 * time.Minute: 2 * time.Second, 6 * time.Hour: time.Minute, 30 * 24 * time.Hour: 0} {
+		f := &fixed{}
+		f.put("x", nil, 1, 2, 3)
+		feed := chart.Feed{Source: f, Period: 10 * time.Second, Span: chart.Range{From: now.Add(-width), To: now, Live: true}, Panels: chart.Auto(f.metrics, nil), Points: 480}
+		if _, err := feed.All(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := feed.Tell(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range f.asked {
+			if q.Step != want {
+				t.Errorf("%s: a step of %s, not %s", width, q.Step, want)
+			}
+		}
 	}
 }

@@ -32,6 +32,15 @@ func (f *Feed) Rest() time.Duration {
 	return min(max(f.Span.Finest(f.Points)/20, restLeast), restMost)
 }
 
+// grid is the distance of points that a live range asks for, so that what Tell gives lies where the points of All
+// do. A node measures each second at times: left to the data, the step of a minute is another than that of an hour.
+func (f *Feed) grid() time.Duration {
+	if finest := f.Span.Finest(f.Points); f.Span.Live && finest <= time.Minute {
+		return finest
+	}
+	return 0
+}
+
 // Tell reads what came since the time before. False means that nothing did.
 func (f *Feed) Tell(ctx context.Context, now time.Time) (*Data, bool, error) {
 	finest := f.Span.Finest(f.Points)
@@ -40,7 +49,7 @@ func (f *Feed) Tell(ctx context.Context, now time.Time) (*Data, bool, error) {
 	}
 	want := Want{
 		Account: f.Account, Node: f.Node, From: now.Add(-2 * overlap * max(finest, f.Period)), To: now.Add(2 * time.Second),
-		Points: mostPoints, MinStep: finest, Since: f.since,
+		Points: mostPoints, MinStep: finest, Step: f.grid(), Since: f.since,
 	}
 	drawn, err := Read(ctx, f.Source, f.Panels, want)
 	if err == nil {
@@ -67,7 +76,7 @@ func (f *Feed) All(ctx context.Context, now time.Time) (*Data, error) {
 	if f.Span.Live {
 		to = to.Add(2 * time.Second) // for a node whose clock is a little ahead
 	}
-	want := Want{Account: f.Account, Node: f.Node, From: f.Span.From, To: to, Points: f.Points, MinStep: f.Span.Finest(f.Points)}
+	want := Want{Account: f.Account, Node: f.Node, From: f.Span.From, To: to, Points: f.Points, MinStep: f.Span.Finest(f.Points), Step: f.grid()}
 	drawn, err := Read(ctx, f.Source, f.Panels, want)
 	if err == nil && f.Span.Live {
 		err = Refresh(ctx, f.Source, drawn, want, f.Period)

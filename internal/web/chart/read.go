@@ -21,6 +21,7 @@ type Want struct {
 	From, To time.Time
 	Points   int           // at most so many points a line
 	MinStep  time.Duration // points lie no closer; 0 leaves it to the data
+	Step     time.Duration // points lie on this grid exactly; 0 leaves it to the data
 	// Since, when set, gives the instant (Unix ms) from which on a panel is read; From holds for those it does not name.
 	Since map[string]int64
 }
@@ -63,7 +64,7 @@ func (w *Want) query(panel string, p part) series.Query {
 	}
 	return series.Query{
 		Account: w.Account, Nodes: []muster.NodeID{w.Node}, Metric: p.metric, Attrs: p.attrs,
-		From: from, To: w.To, Points: w.Points, MinStep: w.MinStep,
+		From: from, To: w.To, Points: w.Points, MinStep: w.MinStep, Step: w.Step,
 	}
 }
 
@@ -228,7 +229,7 @@ func Refresh(ctx context.Context, src Source, drawn []Drawn, w Want, period time
 	if len(panels) == 0 {
 		return nil
 	}
-	w.From, w.Since, w.MinStep = w.To.Add(-4*max(period, 10*time.Second)), nil, 0
+	w.From, w.Since, w.MinStep, w.Step = w.To.Add(-4*max(period, 10*time.Second)), nil, 0, 0
 	fresh, err := Read(ctx, src, panels, w)
 	if err != nil {
 		return err
