@@ -12,8 +12,6 @@ import (
 	"muster"
 )
 
-func noEnv(string) string { return "" }
-
 func TestFlagsAndTheirEnvironment(t *testing.T) {
 	env := map[string]string{
 		"MUSTER_AGENT_SERVER": "https://env.example", "MUSTER_AGENT_TOKEN": "from-env", "MUSTER_AGENT_PERIOD": "30s",

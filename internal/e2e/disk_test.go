@@ -16,12 +16,15 @@ import (
 	"muster/internal/wire"
 )
 
-// smallDisk mounts a filesystem of its own in memory. The guard wants 512 MiB free, so there is little left.
-func smallDisk(t *testing.T) string {
+// serverDisk is small for a server: its guard wants 512 MiB free.
+const serverDisk = "700m"
+
+// smallDisk mounts a filesystem of its own in memory.
+func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	require(t, os.Geteuid() == 0, "root, to mount a small filesystem")
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=700m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		require(t, false, "the right to mount a small filesystem: "+err.Error())
 	}
 	t.Cleanup(func() {
@@ -73,7 +76,7 @@ func (s *server) readiness() (code int, text string) {
 // second is missing.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	disk := smallDisk(t)
+	disk := smallDisk(t, serverDisk)
 	s := newServer(t, "--no-agent")
 	s.data = filepath.Join(disk, "data")
 	s.start()
@@ -174,7 +177,7 @@ func (s *server) refusesChanges() {
 // had once there is room.
 func TestStartOnFullDisk(t *testing.T) {
 	t.Parallel()
-	disk := smallDisk(t)
+	disk := smallDisk(t, serverDisk)
 	s := newServer(t, "--no-agent")
 	s.data = filepath.Join(disk, "data")
 	s.start()
@@ -199,21 +202,11 @@ func TestStartOnFullDisk(t *testing.T) {
 // what it measured arrives.
 func TestAgentOnFullDisk(t *testing.T) {
 	t.Parallel()
-	require(t, os.Geteuid() == 0, "root, to mount a small filesystem")
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
-		require(t, false, "the right to mount a small filesystem: "+err.Error())
-	}
+	dir := smallDisk(t, "4m")
 	s := newServer(t, "--no-agent")
 	s.start()
 	s.ready()
 	agent := s.agentFor("web", s.enroll(1).Token)
-	t.Cleanup(func() {
-		agent.kill()
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
 	state := filepath.Join(dir, "state")
 	if out, err := exec.Command("cp", "-a", agent.state, state).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
