@@ -58,9 +58,18 @@ func (inv *Inventory) NewEnrollment(ctx context.Context, i Invite) (muster.Enrol
 	}
 	inv.events.add(muster.Event{
 		ID: "enrollment.created/" + string(e.ID), Account: i.Account, At: now, Kind: "enrollment.created", Actor: i.Actor,
-		Subject: string(e.ID), Name: "enrollment", Text: fmt.Sprintf("invites %d agents until %s", i.Uses, e.ExpiresAt.Format(time.RFC3339)),
+		Subject: string(e.ID), Name: "enrollment", Text: invitation(i),
 	})
 	return e, token, nil
+}
+
+// invitation says in words whom an enrolment invites.
+func invitation(i Invite) string {
+	who := "one machine"
+	if i.Uses > 1 {
+		who = fmt.Sprintf("%d machines", i.Uses)
+	}
+	return fmt.Sprintf("invites %s within %s", who, strings.TrimSuffix(strings.TrimSuffix(i.TTL.String(), "0s"), "0m"))
 }
 
 // Enrollments gives the account's invitations.
