@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/api"
 )
 
 // Invite describes an enrolment to be made.
@@ -69,7 +70,7 @@ func invitation(i Invite) string {
 	if i.Uses > 1 {
 		who = fmt.Sprintf("%d machines", i.Uses)
 	}
-	return fmt.Sprintf("invites %s within %s", who, strings.TrimSuffix(strings.TrimSuffix(i.TTL.String(), "0s"), "0m"))
+	return fmt.Sprintf("invites %s within %s", who, api.FormatDuration(i.TTL))
 }
 
 // Enrollments gives the account's invitations.
