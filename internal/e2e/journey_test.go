@@ -56,7 +56,7 @@ func TestFirstLogin(t *testing.T) {
 			}
 		}
 	}
-	if len(sent.Panels) < 4 || points < 10 {
+	if len(sent.Panels) < 4 || points < 4 {
 		t.Errorf("the page came with %d charts and %d points", len(sent.Panels), points)
 	}
 	b.until("the stream", `document.getElementById("live").dataset.state === "on"`)
