@@ -121,13 +121,13 @@ func formatID(prefix string, raw [16]byte) string {
 func parseID(prefix, s string) (raw [16]byte, err error) {
 	rest, ok := strings.CutPrefix(s, prefix+"_")
 	if !ok || len(rest) != idDigits || rest[0] > '7' {
-		return raw, fmt.Errorf("%w: %q is not an id of the form %s_...", ErrInvalid, clip(s), prefix)
+		return raw, fmt.Errorf("%w: %q is not an id that begins with %s_", ErrInvalid, clip(s), prefix)
 	}
 	var hi, lo uint64
 	for i := range len(rest) {
 		digit := strings.IndexByte(crockford, rest[i])
 		if digit < 0 {
-			return raw, fmt.Errorf("%w: %q is not an id of the form %s_...", ErrInvalid, clip(s), prefix)
+			return raw, fmt.Errorf("%w: %q is not an id that begins with %s_", ErrInvalid, clip(s), prefix)
 		}
 		hi = hi<<5 | lo>>59
 		lo = lo<<5 | uint64(digit)

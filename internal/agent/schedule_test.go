@@ -119,7 +119,7 @@ func TestAJumpOfTheClockIsTakenOverOnlyWhenIdle(t *testing.T) {
 			t.Errorf("the clock went %v in a second", d)
 		}
 		c.settle(true)
-		if d := c.Now().Sub(time.Now()); d != 0 {
+		if d := time.Until(c.Now()); d != 0 {
 			t.Errorf("still off by %v", d)
 		}
 	})

@@ -93,9 +93,6 @@ func (p *pattern) wildcard(text string) bool {
 	return strings.Trim(p.text[pat:], "*") == ""
 }
 
-// write gives the value as it can be read again.
-func (p *pattern) write(b *strings.Builder) { writeValue(b, p.source, p.quoted) }
-
 func writeValue(b *strings.Builder, value string, quoted bool) {
 	if !quoted {
 		b.WriteString(value)

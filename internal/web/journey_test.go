@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -192,7 +191,7 @@ func TestStreamIsThin(t *testing.T) {
 	cancel()
 	<-done
 	perSecond := float64(count.n.Load()) / seconds
-	t.Log(fmt.Sprintf("%.0f bytes a second", perSecond))
+	t.Logf("%.0f bytes a second", perSecond)
 	if perSecond > 2000 {
 		t.Errorf("the stream takes %.0f bytes a second", perSecond)
 	}

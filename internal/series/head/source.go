@@ -188,11 +188,11 @@ func (s *Source) note(f *muster.Frame) {
 	if f.At <= s.newest {
 		return
 	}
-	if pause := f.At - s.newest; s.newest == 0 || pause > 10*minuteMs {
-		pause = s.period
-	} else if s.period == 0 {
+	switch pause := f.At - s.newest; {
+	case s.newest == 0 || pause > 10*minuteMs: // the first, or after a silence: it says nothing of the pace
+	case s.period == 0:
 		s.period = pause
-	} else {
+	default:
 		s.period = (7*s.period + pause) / 8
 	}
 	s.newest, s.schema = f.At, f.Schema

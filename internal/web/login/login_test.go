@@ -18,9 +18,8 @@ import (
 )
 
 type fakeAuth struct {
-	err      error
-	asked    []string
-	password string
+	err   error
+	asked []string
 }
 
 func (a *fakeAuth) SignIn(_ context.Context, name, password, remote string) (string, auth.Identity, error) {
