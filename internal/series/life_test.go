@@ -222,7 +222,7 @@ func TestOwnershipMoves(t *testing.T) {
 		memory := seriestest.NewMemory()
 		var owner atomic.Int64
 		options := func(me int64) series.Options {
-			return series.Options{Owns: func(int) (uint64, bool) { now := owner.Load(); return uint64(now + 1), now%2 == me }}
+			return series.Options{Shared: true, Owns: func(int) (uint64, bool) { now := owner.Load(); return uint64(now + 1), now%2 == me }}
 		}
 		a, b := newWorld(t, memory, options(0)), newWorld(t, memory, options(1))
 		defer a.end()

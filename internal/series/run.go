@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/series/calendar"
 	"muster/internal/series/engine"
+	"muster/internal/series/head"
 )
 
 const (
@@ -95,6 +96,7 @@ func (db *DB) sealDue(ctx context.Context, g *gatherer, now time.Time) {
 		}
 	}
 	db.tell.lag.Store(int64(lag))
+	g.room = head.Room{} // what a full hour needed is not kept
 }
 
 // publishDue says whether the shard's open blocks are to be stored; the shards take turns.
@@ -139,6 +141,7 @@ func (db *DB) buildDue(ctx context.Context, g *gatherer, now time.Time) {
 			db.report(ctx, "roll up", s, s.buildHours(ctx, g, epoch, now))
 		}
 	}
+	g.room = head.Room{}
 }
 
 func (db *DB) report(ctx context.Context, what string, s *shard, err error) {

@@ -49,7 +49,11 @@ func scanDays(ctx context.Context, it *pebble.Iterator, r *engine.BlockRange, ea
 	head := len(blockDay(r.Class, 0)) + 32 // up to and with the node
 	for day := dayOf(r.From); day <= dayOf(r.To-1); day++ {
 		prefix := blockStart(r, day*dayMs)[:head]
-		for valid := it.SeekGE(blockStart(r, max(r.From, day*dayMs))); valid && bytes.HasPrefix(it.Key(), prefix); valid = it.Next() {
+		valid := it.SeekGE(blockStart(r, max(r.From, day*dayMs)))
+		if !valid {
+			return nil
+		}
+		for ; valid && bytes.HasPrefix(it.Key(), prefix); valid = it.Next() {
 			f := fields{b: it.Key()[head:]}
 			b := engine.Block{BlockKey: engine.BlockKey{Class: r.Class, Account: r.Account, Node: r.Node, Start: f.time(), Source: f.text()}}
 			b.Gen = engine.Gen{Epoch: ^f.uint64(), Frames: ^f.uint32()}
@@ -73,6 +77,10 @@ func scanDays(ctx context.Context, it *pebble.Iterator, r *engine.BlockRange, ea
 		}
 		if err := context.Cause(ctx); err != nil {
 			return failed("scan", err)
+		}
+		if valid { // over days that have nothing
+			f := fields{b: it.Key()[head-40:]}
+			day = max(day, f.time()-1)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package pebble_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"muster"
 	"muster/internal/series/pebble"
@@ -11,7 +12,7 @@ import (
 
 func open(t *testing.T, dir string) seriestest.Opened {
 	t.Helper()
-	e, err := pebble.Open(dir, pebble.Options{Shards: 4})
+	e, err := pebble.Open(dir, pebble.Options{Shards: 4, Gather: time.Microsecond})
 	if err != nil {
 		t.Fatal(err)
 	}

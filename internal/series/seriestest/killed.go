@@ -13,20 +13,20 @@ import (
 	"muster/internal/series/engine"
 )
 
-// killed runs a DB over the engine with faults, kills it at any point several times, and proves that
-// every acknowledged frame is there, once, with the values it had.
-func killed(t *testing.T, o Opened) {
-	for seed := range uint64(2) {
-		k := &killer{t: t, engine: o.Engine, random: rand.New(rand.NewPCG(seed, 7)), acked: map[muster.NodeID]map[int64]float64{}}
-		k.schema, _ = muster.NewSchema([]muster.Metric{{Name: "m", Unit: "1", Kind: muster.Gauge}, {Name: "n", Unit: "1", Kind: muster.Gauge}})
-		k.account = muster.AccountID{1: byte(seed + 1)}
-		k.now = time.Date(2026, 5, 1+int(seed), 0, 0, 0, 0, time.UTC)
-		for range 5 {
-			k.life(Faults{Refuse: 0.05, Unknown: 0.05, Double: 0.1})
-		}
-		k.life(Faults{})
-		k.verify()
+func killed(t *testing.T, o Opened) { Kill(t, o.Engine, 0) }
+
+// Kill runs a DB over the engine with faults, kills it at any point several times, and proves that every
+// acknowledged frame is there, once, with the values it had. Each seed is another story, of another account.
+func Kill(t *testing.T, e engine.Engine, seed uint64) {
+	k := &killer{t: t, engine: e, random: rand.New(rand.NewPCG(seed, 7)), acked: map[muster.NodeID]map[int64]float64{}}
+	k.schema, _ = muster.NewSchema([]muster.Metric{{Name: "m", Unit: "1", Kind: muster.Gauge}, {Name: "n", Unit: "1", Kind: muster.Gauge}})
+	k.account = muster.AccountID{1: byte(seed + 1)}
+	k.now = time.Date(2026, 5, 1+int(seed), 0, 0, 0, 0, time.UTC)
+	for range 5 {
+		k.life(Faults{Refuse: 0.05, Unknown: 0.05, Double: 0.1})
 	}
+	k.life(Faults{})
+	k.verify()
 }
 
 // killer keeps the clock, the DB's lives, and what was acknowledged.
