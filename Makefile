@@ -8,7 +8,7 @@ AGENT_ARCHS ?= amd64 arm64
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TYPESCRIPT := typescript@7.0.2
 
-.PHONY: run build agents test test-go lint bench bench-peers dev soak deps clean
+.PHONY: run build agents test test-go lint agents bench bench-peers dev deps clean
 
 run: bin/agents/muster-agent-linux-$(HOSTARCH) ## build, then serve on this machine
 	@$(GOBUILD) -o bin/muster ./cmd/muster
@@ -47,9 +47,6 @@ bench: ## the rooms' own benchmarks
 bench-peers: build ## whole processes beside peers from Debian's packages; docs/guide/performance.md explains
 	$(GOBUILD) -o bin/muster-load ./bench/load
 	go run ./bench/peers
-
-soak: ## the long fault tests
-	go test -race -timeout 60m -run Soak ./internal/e2e -soak
 
 dev: ## rebuild and restart at every change
 	go run ./bench/dev

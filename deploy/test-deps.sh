@@ -1,10 +1,15 @@
 #!/bin/sh
-# Installs what the tests need beyond Go: a browser for the pages' journeys, runit for the agent's
-# service. Where apt may not be used, it says what is missing; the tests then skip those parts aloud.
+# Installs what the tests need beyond Go: a browser for the pages' journeys, node for their scripts, runit
+# for the agent's service, ip and unshare for network namespaces, curl for the pasted line. Where apt may not be used, it says what is missing; the tests then skip those parts aloud.
 set -eu
 need=""
 command -v chromium >/dev/null 2>&1 || need="$need chromium"
 command -v runsv >/dev/null 2>&1 || need="$need runit"
+command -v ip >/dev/null 2>&1 || need="$need iproute2"
+command -v unshare >/dev/null 2>&1 || need="$need util-linux"
+command -v curl >/dev/null 2>&1 || need="$need curl"
+command -v node >/dev/null 2>&1 || need="$need nodejs"
+command -v npx >/dev/null 2>&1 || need="$need npm"
 [ -z "$need" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null && exit 0
