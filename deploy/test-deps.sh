@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the tests need beyond Go: a browser for the pages' journeys, node for their scripts, runit
-# for the agent's service, ip and unshare for network namespaces, curl for the pasted line. Where apt may not be used, it says what is missing; the tests then skip those parts aloud.
+# for the agent's service, ip and unshare for network namespaces, curl and shellcheck for the pasted line. Where apt may not be used, it says what is missing; the tests then skip those parts aloud.
 set -eu
 need=""
 command -v chromium >/dev/null 2>&1 || need="$need chromium"
 command -v runsv >/dev/null 2>&1 || need="$need runit"
 command -v ip >/dev/null 2>&1 || need="$need iproute2"
 command -v unshare >/dev/null 2>&1 || need="$need util-linux"
+command -v shellcheck >/dev/null 2>&1 || need="$need shellcheck"
 command -v curl >/dev/null 2>&1 || need="$need curl"
 command -v node >/dev/null 2>&1 || need="$need nodejs"
 command -v npx >/dev/null 2>&1 || need="$need npm"

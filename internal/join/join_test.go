@@ -99,6 +99,15 @@ func file(system, arch, content string) join.File {
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }}
 }
 
+// missing skips the test aloud, or fails it where everything has to be there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("MUSTER_REQUIRE") == "all" {
+		t.Fatalf("missing: %s", what)
+	}
+	t.Skipf("SKIPPED, missing: %s", what)
+}
+
 // shells gives the POSIX shells of this machine.
 func shells(t *testing.T) []string {
 	t.Helper()
@@ -109,7 +118,7 @@ func shells(t *testing.T) []string {
 		}
 	}
 	if len(out) == 0 {
-		t.Skip("no shell")
+		missing(t, "a POSIX shell")
 	}
 	return out
 }
@@ -129,7 +138,7 @@ func runScript(t *testing.T, shell, script string, env []string, args ...string)
 
 func TestJoinScriptRunsTheAgent(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("no curl")
+		missing(t, "curl")
 	}
 	d := newDesk(t, join.Options{}, file("linux", runtime.GOARCH, agentScript), file("linux", "mips", "x"))
 	token := d.invite(1, time.Hour)
@@ -161,7 +170,7 @@ func TestJoinScriptRunsTheAgent(t *testing.T) {
 
 func TestJoinScriptRefuses(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("no curl")
+		missing(t, "curl")
 	}
 	damaged := file("linux", runtime.GOARCH, agentScript)
 	damaged.SHA256 = strings.Repeat("0", 64)
@@ -200,13 +209,15 @@ func TestJoinScriptIsPlainShell(t *testing.T) {
 	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if linter, err := exec.LookPath("shellcheck"); err == nil {
-		if out, err := exec.Command(linter, "--shell=sh", "--exclude=SC2034", path).CombinedOutput(); err != nil {
-			t.Errorf("shellcheck: %s", out)
-		}
-	}
 	if strings.Contains(script, "<no value>") || strings.Contains(script, "{{") {
 		t.Error("the template was not filled in")
+	}
+	linter, err := exec.LookPath("shellcheck")
+	if err != nil {
+		missing(t, "shellcheck")
+	}
+	if out, err := exec.Command(linter, "--shell=sh", "--exclude=SC2034", path).CombinedOutput(); err != nil {
+		t.Errorf("shellcheck: %s", out)
 	}
 }
 
