@@ -43,7 +43,8 @@ func (c *cache[V]) get(key [32]byte) (value V, ok bool, mark uint64) {
 	return entry.value, true, c.drops
 }
 
-// put keeps the value unless something was dropped since the mark was given.
+// put keeps the value unless something was dropped since the mark was given, or another caller put one
+// in the meantime: claims may have changed that since.
 func (c *cache[V]) put(key [32]byte, value V, mark uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,6 +52,9 @@ func (c *cache[V]) put(key [32]byte, value V, mark uint64) {
 		return
 	}
 	now := c.now()
+	if entry, ok := c.held[key]; ok && now.Before(entry.until) {
+		return
+	}
 	if len(c.held) >= cacheMost {
 		c.shrink(now)
 	}
