@@ -2,6 +2,7 @@ package muster
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -23,12 +24,32 @@ type TokenID string
 // EnrollmentID names an invitation for agents, as a TypeID: "enrollment_01h455...".
 type EnrollmentID string
 
+// CheckID names a check, as a TypeID: "check_01h455...".
+type CheckID string
+
+// AlarmID names an alarm, as a TypeID: "alarm_01h455...".
+type AlarmID string
+
+// IncidentID names an incident, as a TypeID: "incident_01h455...".
+type IncidentID string
+
+// ChannelID names a channel, as a TypeID: "channel_01h455...".
+type ChannelID string
+
+// SuppressionID names a suppression, as a TypeID: "suppression_01h455...".
+type SuppressionID string
+
 const (
-	accountPrefix    = "account"
-	nodePrefix       = "node"
-	userPrefix       = "user"
-	tokenPrefix      = "token"
-	enrollmentPrefix = "enrollment"
+	accountPrefix     = "account"
+	nodePrefix        = "node"
+	userPrefix        = "user"
+	tokenPrefix       = "token"
+	enrollmentPrefix  = "enrollment"
+	checkPrefix       = "check"
+	alarmPrefix       = "alarm"
+	incidentPrefix    = "incident"
+	channelPrefix     = "channel"
+	suppressionPrefix = "suppression"
 )
 
 // NewAccountID makes a fresh id.
@@ -45,6 +66,45 @@ func NewTokenID() TokenID { return TokenID(formatID(tokenPrefix, newUUID())) }
 
 // NewEnrollmentID makes a fresh id.
 func NewEnrollmentID() EnrollmentID { return EnrollmentID(formatID(enrollmentPrefix, newUUID())) }
+
+// NewCheckID makes a fresh id.
+func NewCheckID() CheckID { return CheckID(formatID(checkPrefix, newUUID())) }
+
+// NewAlarmID makes a fresh id.
+func NewAlarmID() AlarmID { return AlarmID(formatID(alarmPrefix, newUUID())) }
+
+// NewChannelID makes a fresh id.
+func NewChannelID() ChannelID { return ChannelID(formatID(channelPrefix, newUUID())) }
+
+// NewSuppressionID makes a fresh id.
+func NewSuppressionID() SuppressionID {
+	return SuppressionID(formatID(suppressionPrefix, newUUID()))
+}
+
+// NewIncidentID makes the id of the incident that a transition opens: the same for the same transition, so
+// that a step taken twice opens one. Ids of one account sort by the time they opened.
+func NewIncidentID(account AccountID, transition string, at time.Time) IncidentID {
+	sum := sha256.Sum256(append(append([]byte("muster incident 1\x00"), account[:]...), transition...))
+	raw := [16]byte(sum[:16])
+	var stamp [8]byte
+	binary.BigEndian.PutUint64(stamp[:], uint64(at.UnixMilli())<<16)
+	copy(raw[:6], stamp[:6])
+	raw[6] = raw[6]&0x0f | 0x80 // a UUIDv8: time first, then a hash
+	raw[8] = raw[8]&0x3f | 0x80
+	return IncidentID(formatID(incidentPrefix, raw))
+}
+
+// Subject gives the check as the owner of its own metrics, for a check without node; zero when the id is malformed.
+func (id CheckID) Subject() NodeID {
+	raw, err := parseID(checkPrefix, string(id))
+	if err != nil {
+		return NodeID{}
+	}
+	return NodeID(raw)
+}
+
+// CheckOf gives the check whose Subject the id is. Any id has that form: the caller must know that it is no node's.
+func CheckOf(subject NodeID) CheckID { return CheckID(formatID(checkPrefix, subject)) }
 
 // String gives the TypeID form.
 func (id AccountID) String() string { return formatID(accountPrefix, id) }

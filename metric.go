@@ -247,7 +247,11 @@ type Frame struct {
 	Sent    int64   // when the envelope left the agent, same clock; Sent - At tells how late a frame is
 	Schema  *Schema // describes Values, one to one
 	Values  []float64
+	Note    []byte // what a check says in words beside its values, see package check; not part of the series, seldom there
 }
+
+// MaxNote is the longest note of a frame, in bytes.
+const MaxNote = 8 << 10
 
 // HostSource is the source of the metrics a machine's agent measures of the machine itself.
 const HostSource = "host"

@@ -112,6 +112,7 @@ type Node struct {
 	AgentVersion string
 	Period       time.Duration // at which the agent measures when nobody looks
 	Farewell     Farewell      // how the agent left, when it said so
+	Unwatched    bool          // a person said that no alarm shall look at it
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }

@@ -1,6 +1,6 @@
 // Package check gives the contract of what measures: a Collector adds the metrics of one source to a
-// Sample, again and again, and the agent sends each sample as a frame. Kinds that look at something
-// else than the machine they run on fit the same contract.
+// Sample, again and again, and the agent sends each sample as a frame. And of what looks at
+// something else: a Kind reads a configuration into a Probe, whose runs become frames too.
 package check
 
 import (

@@ -1,6 +1,7 @@
 package series
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -28,6 +29,13 @@ type Options struct {
 	Now func() time.Time
 	// MayWrite is asked before frames are taken; its error (wrapping muster.ErrUnavailable) is handed back. Nil allows.
 	MayWrite func() error
+	// Heard gets the frames of every shard that this server owns in the order of its log: first those that are read back
+	// after a start, then each before it is acknowledged. Frames from the last minutes before what is covered may come
+	// again. There is one call at a time for a shard; it must be quick, and must not keep the slice (the frames do not
+	// change any more). Nil means nobody.
+	Heard func(shard int, frames []*muster.Frame)
+	// Caught is told, after a start, once all that the log had of a shard was heard. Nil means nobody.
+	Caught func(shard int)
 	// Telemetry and Logger are where the DB tells how it is; both may be nil.
 	Telemetry *telemetry.Set
 	Logger    *slog.Logger
@@ -56,9 +64,7 @@ const (
 
 // withDefaults fills what was left zero.
 func (o Options) withDefaults() Options {
-	if o.Shards == 0 {
-		o.Shards = 64
-	}
+	o.Shards = cmp.Or(o.Shards, 64)
 	if o.Owns == nil {
 		o.Owns = func(int) (uint64, bool) { return 1, true }
 	}
@@ -77,21 +83,19 @@ func (o Options) withDefaults() Options {
 	if o.MayWrite == nil {
 		o.MayWrite = func() error { return nil }
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	if o.Heard == nil {
+		o.Heard = func(int, []*muster.Frame) {}
 	}
-	orDuration(&o.Grace, 90*time.Second)
-	orDuration(&o.SealSpread, 3*time.Minute)
-	orDuration(&o.PublishEvery, 10*time.Minute)
-	orDuration(&o.RebuildAfter, 10*time.Minute)
-	orDuration(&o.KeepLog, 2*time.Hour)
+	if o.Caught == nil {
+		o.Caught = func(int) {}
+	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Grace = cmp.Or(o.Grace, 90*time.Second)
+	o.SealSpread = cmp.Or(o.SealSpread, 3*time.Minute)
+	o.PublishEvery = cmp.Or(o.PublishEvery, 10*time.Minute)
+	o.RebuildAfter = cmp.Or(o.RebuildAfter, 10*time.Minute)
+	o.KeepLog = cmp.Or(o.KeepLog, 2*time.Hour)
 	return o
-}
-
-func orDuration(d *time.Duration, byDefault time.Duration) {
-	if *d == 0 {
-		*d = byDefault
-	}
 }
 
 // Validate says what is wrong with the options; the error wraps muster.ErrInvalid.

@@ -132,15 +132,22 @@ func (s *shard) readBack(ctx context.Context) error {
 	if err := s.readLog(ctx); err != nil {
 		return err
 	}
+	s.hearing.Lock()
+	defer s.hearing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := s.db.o.Now()
-	for _, r := range s.held {
+	held := s.held
+	for _, r := range held {
 		s.unsaved = append(s.unsaved, s.apply(r.frames, r.minute, now)...)
 	}
 	s.held = nil
 	s.stage = complete
 	close(s.ready)
+	s.mu.Unlock()
+	for _, r := range held {
+		s.db.o.Heard(s.id, r.frames)
+	}
+	s.db.o.Caught(s.id)
 	return nil
 }
 
@@ -270,7 +277,10 @@ func (s *shard) readLog(ctx context.Context) error {
 	if s.covered == 0 {
 		from = s.db.minute() - Minute(calendar.Keep/time.Minute)
 	}
-	return s.readSegments(ctx, from, endOfTime, 0) // whatever the clock says now
+	// What hears the log saves what comes of it a moment after the heads were stored, and the process may
+	// have ended in between: so it hears the last minutes before once more.
+	const again = 2
+	return s.readSegments(ctx, from-again, from, endOfTime, 0) // whatever the clock says now
 }
 
 // catchUp reads what other servers stored, before anything is said to be complete.
@@ -278,12 +288,12 @@ func (s *shard) catchUp(ctx context.Context) error {
 	if !s.db.o.Shared {
 		return nil
 	}
-	return s.readSegments(ctx, s.covered+1, s.db.minute(), s.db.gateway)
+	return s.readSegments(ctx, s.covered+1, s.covered+1, s.db.minute(), s.db.gateway)
 }
 
-// readSegments lets the heads have what the log got in the minutes from..through, but for that of one gateway.
-func (s *shard) readSegments(ctx context.Context, from, through Minute, but uint64) error {
-	err := s.db.engine.ScanSegments(ctx, s.id, from, through, func(key engine.SegmentKey, data []byte) error {
+// readSegments hears what the log got in the minutes first..through, but for that of one gateway; the heads have it from the minute from on.
+func (s *shard) readSegments(ctx context.Context, first, from, through Minute, but uint64) error {
+	err := s.db.engine.ScanSegments(ctx, s.id, first, through, func(key engine.SegmentKey, data []byte) error {
 		if key.Gateway == but {
 			return nil
 		}
@@ -291,9 +301,12 @@ func (s *shard) readSegments(ctx context.Context, from, through Minute, but uint
 		if err != nil || len(frames) == 0 {
 			return err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.unsaved = append(s.unsaved, s.apply(frames, key.Minute, s.db.o.Now())...)
+		if key.Minute >= from {
+			s.mu.Lock()
+			s.unsaved = append(s.unsaved, s.apply(frames, key.Minute, s.db.o.Now())...)
+			s.mu.Unlock()
+		}
+		s.db.o.Heard(s.id, frames)
 		return nil
 	})
 	if err != nil {

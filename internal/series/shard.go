@@ -21,6 +21,7 @@ type shard struct {
 
 	indexed chan struct{} // closed when the nodes the store knows are known here
 
+	hearing  sync.Mutex // held over Options.Heard, taken before mu: what is read back comes before what comes in
 	mu       sync.Mutex
 	stage    stage
 	epoch    uint64        // under which the shard is owned
@@ -146,11 +147,16 @@ func (s *shard) beginWrite(minute Minute) Minute {
 
 // endWrite lets the heads have durable frames, and stores marks of hours to rebuild before the log may be said to be covered.
 func (s *shard) endWrite(ctx context.Context, frames []*muster.Frame, minute Minute) {
+	s.hearing.Lock()
+	defer s.hearing.Unlock()
 	s.mu.Lock()
 	var marks []engine.Dirty
 	switch s.stage {
 	case complete:
 		marks = s.apply(frames, minute, s.db.o.Now())
+		if len(frames) > 0 {
+			defer s.db.o.Heard(s.id, frames) // once mu is free
+		}
 	case reading:
 		s.held = append(s.held, receipt{frames, minute})
 	}
