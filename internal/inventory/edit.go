@@ -25,7 +25,7 @@ const (
 	MaxNotes = 64 << 10
 )
 
-// Update changes what people may change of a node: Name, Tags, Star, Colour and Notes; what change does
+// Update changes what people may change of a node: Name, Tags, Star, Colour, Notes and Unwatched; what change does
 // to the rest is undone. The row is what it is afterwards. The error wraps ErrNotFound, ErrConflict (a
 // newer rev, or a name that is taken), ErrInvalid, or is what change gave.
 func (inv *Inventory) Update(ctx context.Context, edit Edit, change func(*muster.Node) error) (Row, error) {
@@ -43,7 +43,7 @@ func (inv *Inventory) Update(ctx context.Context, edit Edit, change func(*muster
 		if err := tidyEdit(&edited); err != nil {
 			return err
 		}
-		n.Name, n.Tags, n.Star, n.Colour, n.Notes = edited.Name, edited.Tags, edited.Star, edited.Colour, edited.Notes
+		n.Name, n.Tags, n.Star, n.Colour, n.Notes, n.Unwatched = edited.Name, edited.Tags, edited.Star, edited.Colour, edited.Notes, edited.Unwatched
 		return nil
 	})
 	if err != nil {

@@ -142,6 +142,9 @@ func diffNode(old, now *muster.Node) string {
 	if old.Star != now.Star {
 		parts = append(parts, map[bool]string{true: "starred", false: "no longer starred"}[now.Star])
 	}
+	if old.Unwatched != now.Unwatched {
+		parts = append(parts, map[bool]string{true: "no longer watched", false: "watched again"}[now.Unwatched])
+	}
 	if old.Notes != now.Notes {
 		parts = append(parts, "notes edited")
 	}

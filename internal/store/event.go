@@ -66,21 +66,9 @@ func (s *Store) AppendEvents(ctx context.Context, events []muster.Event) error {
 // Events reads up to limit events of an account, newest first (100 when limit is 0, never more than 1000).
 // before is the cursor that the last answer gave as next, or ""; next is "" at the end.
 func (s *Store) Events(ctx context.Context, account muster.AccountID, before string, limit int) (events []muster.Event, next string, err error) {
-	from, err := parseCursor(before)
+	rows, next, err := s.Rows(ctx, account, changelog, before, limit)
 	if err != nil {
-		return nil, "", fmt.Errorf("store: read events: %w", err)
-	}
-	if limit <= 0 {
-		limit = defaultEvents
-	}
-	limit = min(limit, maxEvents)
-	rows, err := s.engine.ListEvents(ctx, account, changelog, from, limit+1)
-	if err != nil {
-		return nil, "", fmt.Errorf("store: read events: %w", err)
-	}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = cursor(rows[limit-1])
+		return nil, "", err
 	}
 	for _, row := range rows {
 		body, err := parse[eventBody](Key{Kind: changelog, ID: row.ID}, row.Body)
@@ -94,6 +82,51 @@ func (s *Store) Events(ctx context.Context, account muster.AccountID, before str
 		})
 	}
 	return events, next, nil
+}
+
+// PutRows stores entries of a stream, a name of the caller's ("incidents"); one written again, with the same
+// At and ID, replaces what was there. They expire like events.
+func (s *Store) PutRows(ctx context.Context, account muster.AccountID, stream string, rows []EventRow) error {
+	if stream == changelog || checkKey(Key{Kind: stream, ID: "x"}) != nil {
+		return fmt.Errorf("store: put rows: %w: no stream of a caller can be named %q", muster.ErrInvalid, stream)
+	}
+	for _, row := range rows {
+		if err := checkKey(Key{Kind: stream, ID: row.ID}); err != nil {
+			return fmt.Errorf("store: put rows: %w", err)
+		}
+		if len(row.Body) > maxBody {
+			return fmt.Errorf("store: put rows: %w: an entry of %d bytes, at most %d are kept", muster.ErrLimited, len(row.Body), maxBody)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := persist(ctx, func() error { return s.engine.PutEvents(ctx, account, stream, rows, s.options.EventTTL) }); err != nil {
+		return fmt.Errorf("store: put rows: %w", err)
+	}
+	return nil
+}
+
+// Rows reads up to limit entries of a stream, newest first (100 when limit is 0, never more than 1000).
+// before is the cursor that the last answer gave as next, or ""; next is "" at the end.
+func (s *Store) Rows(ctx context.Context, account muster.AccountID, stream, before string, limit int) (rows []EventRow, next string, err error) {
+	from, err := parseCursor(before)
+	if err != nil {
+		return nil, "", fmt.Errorf("store: read %s: %w", stream, err)
+	}
+	if limit <= 0 {
+		limit = defaultEvents
+	}
+	limit = min(limit, maxEvents)
+	rows, err = s.engine.ListEvents(ctx, account, stream, from, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("store: read %s: %w", stream, err)
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = cursor(rows[limit-1])
+	}
+	return rows, next, nil
 }
 
 func newEventID(at time.Time) string {

@@ -23,6 +23,7 @@ type nodeBody struct {
 	AgentVersion string            `json:"agent_version,omitempty"`
 	Period       string            `json:"period,omitempty"`
 	Farewell     *farewellBody     `json:"farewell,omitempty"`
+	Unwatched    bool              `json:"unwatched,omitempty"`
 	CreatedAt    time.Time         `json:"created_at"`
 	UpdatedAt    time.Time         `json:"updated_at"`
 }
@@ -76,7 +77,7 @@ func encodeNode(n *muster.Node) nodeBody {
 	b := nodeBody{
 		Name: n.Name, Hostname: n.Hostname, Addresses: n.Addresses, Tags: n.Tags, Star: n.Star, Colour: n.Colour,
 		Notes: n.Notes, Facts: n.Facts, AgentKey: hex.EncodeToString(n.AgentKey), AgentVersion: n.AgentVersion,
-		CreatedAt: n.CreatedAt, UpdatedAt: n.UpdatedAt,
+		Unwatched: n.Unwatched, CreatedAt: n.CreatedAt, UpdatedAt: n.UpdatedAt,
 	}
 	if n.Period > 0 {
 		b.Period = n.Period.String()
@@ -102,7 +103,7 @@ func decodeNode(key Key, text []byte) (*muster.Node, error) {
 	}
 	n := &muster.Node{
 		ID: id, Account: key.Account, Name: b.Name, Hostname: b.Hostname, Addresses: b.Addresses, Tags: b.Tags, Star: b.Star, Colour: b.Colour,
-		Notes: b.Notes, Facts: b.Facts, AgentKey: public, AgentVersion: b.AgentVersion, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt,
+		Notes: b.Notes, Facts: b.Facts, AgentKey: public, AgentVersion: b.AgentVersion, Unwatched: b.Unwatched, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt,
 	}
 	if b.Period != "" {
 		if n.Period, err = time.ParseDuration(b.Period); err != nil {

@@ -1,5 +1,5 @@
 // Package store gives the memory of the system: it keeps accounts, people, tokens, enrolments, nodes,
-// events, sessions and the shards' partitions over a small engine contract that an embedded and a
+// checks, alarms, channels, suppressions, events, sessions and the shards' partitions over a small engine contract that an embedded and a
 // distributed database both fulfil. Every change is a compare-and-set on a revision; a change whose
 // outcome is unknown is looked up by its own id before anybody is told.
 package store
@@ -42,7 +42,13 @@ type Store struct {
 	tokens      collection[muster.Token]
 	enrollments collection[muster.Enrollment]
 	nodes       collection[muster.Node]
-	claimsOf    map[string]func(Key, []byte) ([]Key, error) // by kind: the unique names an object's body lays claim to
+
+	checks       collection[muster.Check]
+	alarms       collection[muster.Alarm]
+	channels     collection[muster.Channel]
+	suppressions collection[muster.Suppression]
+
+	claimsOf map[string]func(Key, []byte) ([]Key, error) // by kind: the unique names an object's body lays claim to
 }
 
 type counts struct {
@@ -74,6 +80,10 @@ func New(engine Engine, o Options) *Store {
 	s.tokens = bind(s, tokenForm())
 	s.enrollments = bind(s, enrollmentForm())
 	s.nodes = bind(s, nodeForm())
+	s.checks = bind(s, checkForm())
+	s.alarms = bind(s, alarmForm())
+	s.channels = bind(s, channelForm())
+	s.suppressions = bind(s, suppressionForm())
 	return s
 }
 

@@ -55,6 +55,19 @@ func TestBodies(t *testing.T) {
 		Colour: "teal", Notes: "by the <door>", Facts: map[string]string{"os.type": "linux"}, AgentKey: key(3), AgentVersion: "1.0", Period: 10 * time.Second,
 		Farewell: muster.Farewell{Reason: muster.FarewellStop, At: clock.Now()},
 	}))
+	check(t, s.CreateCheck(ctx, &muster.Check{
+		ID: "check_1", Account: home, Name: "Site", Kind: "http", Node: nodeID, Config: []byte(`{"url":"https://example.org/?<a>"}`), Target: "https://example.org/",
+		Period: 10 * time.Second, Timeout: 5 * time.Second, Zones: []string{"local"}, Enabled: true,
+	}))
+	check(t, s.CreateAlarm(ctx, &muster.Alarm{
+		ID: "alarm_1", Account: home, Name: "Memory", Query: "tag:web", Metric: "system.memory.utilization", Attrs: map[string]string{"system.memory.state": "used"},
+		Condition: &muster.Condition{Fn: muster.FnForecast, Within: time.Hour, Op: ">", Value: 0.95, For: 5 * time.Minute, Recover: muster.Recovery{Op: "<", Value: 0.9, For: 2 * time.Minute}},
+		NoData:    muster.NoData{After: time.Minute, Is: muster.NoDataKeep}, Level: muster.LevelCritical, Channels: []muster.ChannelID{"channel_1"}, Enabled: true, BuiltIn: "memory",
+	}))
+	check(t, s.CreateChannel(ctx, &muster.Channel{ID: "channel_1", Account: home, Name: "Ops", Kind: "webhook", Config: []byte(`{"url":"https://example.org/"}`), Sealed: key(4), Default: true, Fallback: "channel_2"}))
+	check(t, s.CreateSuppression(ctx, &muster.Suppression{
+		ID: "suppression_1", Account: home, Name: "Nights", Query: "*", Node: nodeID, From: clock.Now(), Length: 8 * time.Hour, Rule: "FREQ=DAILY", Zone: "Europe/Berlin", Reason: "backups", By: "user_1",
+	}))
 	check(t, s.PutOnce(ctx, home, "POST /v1/nodes abc", []byte("answer"), time.Hour))
 	check(t, s.PutSecret(ctx, "ca", []byte("value")))
 	_, err := s.Shards(ctx, 64)
@@ -67,6 +80,8 @@ func TestBodies(t *testing.T) {
 		{Account: home, Kind: "enrollment", ID: "enrollment_1"}, {Account: home, Kind: "node", ID: nodeID.String()},
 		{Kind: "name.user", ID: "ada"}, {Account: home, Kind: "name.node", ID: "web1"}, {Kind: "name.agent_key", ID: fmt.Sprintf("%x", key(3))},
 		{Kind: "name.token", ID: fmt.Sprintf("%x", key(1))}, {Kind: "name.enrollment", ID: fmt.Sprintf("%x", key(2))},
+		{Account: home, Kind: "check", ID: "check_1"}, {Account: home, Kind: "alarm", ID: "alarm_1"}, {Account: home, Kind: "channel", ID: "channel_1"},
+		{Account: home, Kind: "suppression", ID: "suppression_1"}, {Account: home, Kind: "name.check", ID: "site"},
 		{Account: home, Kind: "once", ID: "POST /v1/nodes abc"}, {Kind: "secret", ID: "ca"}, {Kind: "layout", ID: "shards"},
 	} {
 		object, err := engine.Get(ctx, k, true)

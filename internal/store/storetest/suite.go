@@ -61,7 +61,7 @@ func Run(t *testing.T, open Open) {
 	}
 	for name, test := range map[string]func(*testing.T, *store.Store, *Clock){
 		"nouns": nouns, "unique names": uniqueNames, "revisions": revisions, "enrolments": enrollments,
-		"changelog": changelog, "values": values, "shards": storeShards,
+		"changelog": changelog, "values": values, "shards": storeShards, "watching": watching, "streams": streams,
 	} {
 		t.Run("store/"+name, func(t *testing.T) {
 			engine, clock := fresh(t)
