@@ -1,0 +1,2 @@
+// Package notify gives word of incidents to people.
+package notify
