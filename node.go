@@ -72,9 +72,16 @@ type Enrollment struct {
 	Rev        uint64
 	SecretHash []byte // SHA-256 of the token
 	UsesLeft   int
+	Uses       []EnrollmentUse // the latest, oldest first
 	ExpiresAt  time.Time
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+}
+
+// EnrollmentUse is one use of an enrolment.
+type EnrollmentUse struct {
+	Key []byte // ed25519 public key of the agent
+	At  time.Time
 }
 
 // NodeState says how a node is, as far as anybody knows.

@@ -100,14 +100,15 @@ func tokenHash(token string) []byte {
 }
 
 // Enroll makes a node for an agent that shows a valid token, and uses the token up by one. An agent
-// that is known already gets its node and uses nothing. The error wraps ErrDenied, with words that may
+// that is known already gets its node and uses nothing, and neither does one that came a moment ago and
+// whose node could not be made. The error wraps ErrDenied, with words that may
 // be told, when the token is unknown, used up or expired.
 func (inv *Inventory) Enroll(ctx context.Context, s Sighting) (Identity, error) {
 	id, err := inv.Identify(ctx, s.Key)
 	if err == nil || !errors.Is(err, muster.ErrNotFound) {
 		return id, err
 	}
-	invite, err := inv.store.UseEnrollment(ctx, tokenHash(s.Token), inv.opts.Now())
+	invite, err := inv.store.UseEnrollment(ctx, tokenHash(s.Token), s.Key, inv.opts.Now())
 	if err != nil {
 		return Identity{}, fmt.Errorf("inventory: enroll: %w", err)
 	}

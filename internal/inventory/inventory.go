@@ -29,7 +29,7 @@ type Store interface {
 	DeleteNode(ctx context.Context, account muster.AccountID, id muster.NodeID, rev uint64) error
 	CreateEnrollment(ctx context.Context, enrollment *muster.Enrollment) error
 	Enrollments(ctx context.Context, account muster.AccountID) ([]*muster.Enrollment, error)
-	UseEnrollment(ctx context.Context, hash []byte, now time.Time) (muster.Enrollment, error)
+	UseEnrollment(ctx context.Context, hash, agent []byte, now time.Time) (muster.Enrollment, error)
 	DeleteEnrollment(ctx context.Context, account muster.AccountID, id muster.EnrollmentID, rev uint64) error
 	AppendEvents(ctx context.Context, events []muster.Event) error
 }

@@ -190,7 +190,7 @@ func (s *fakeStore) Enrollments(_ context.Context, account muster.AccountID) ([]
 	return all, err
 }
 
-func (s *fakeStore) UseEnrollment(_ context.Context, hash []byte, now time.Time) (muster.Enrollment, error) {
+func (s *fakeStore) UseEnrollment(_ context.Context, hash, _ []byte, now time.Time) (muster.Enrollment, error) {
 	err := s.enter()
 	defer s.mu.Unlock()
 	if err != nil {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/binary"
 	"sync"
 	"testing"
 	"time"
@@ -20,9 +21,10 @@ func TestACrowdGetsThrough(t *testing.T) {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
-	for range crowd {
+	for i := range crowd {
 		group.Go(func() {
-			if _, err := s.UseEnrollment(t.Context(), hash, clock.Now()); err != nil {
+			agent := binary.BigEndian.AppendUint64(nil, uint64(i))
+			if _, err := s.UseEnrollment(t.Context(), hash, agent, clock.Now()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"muster"
@@ -14,10 +16,25 @@ import (
 type enrollmentBody struct {
 	SecretHash string    `json:"secret_hash"`
 	UsesLeft   int       `json:"uses_left"`
+	Uses       []useBody `json:"uses,omitempty"`
 	ExpiresAt  time.Time `json:"expires_at"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 }
+
+// useBody is one use of an enrolment; Key is in hexadecimal digits.
+type useBody struct {
+	Key string    `json:"key"`
+	At  time.Time `json:"at"`
+}
+
+const (
+	// usesKept is how many uses an enrolment remembers.
+	usesKept = 64
+	// useAgain is for how long the same agent may use it again without using it up: its node may not have been
+	// made when the server was killed.
+	useAgain = 10 * time.Minute
+)
 
 const nameOfEnrollment = "name.enrollment"
 
@@ -38,7 +55,11 @@ func enrollmentForm() form[muster.Enrollment] {
 		key:  func(e *muster.Enrollment) Key { return enrollmentKey(e.Account, e.ID) },
 		meta: func(e *muster.Enrollment) meta { return meta{&e.Rev, &e.CreatedAt, &e.UpdatedAt} },
 		encode: func(e *muster.Enrollment) any {
-			return enrollmentBody{SecretHash: hex.EncodeToString(e.SecretHash), UsesLeft: e.UsesLeft, ExpiresAt: e.ExpiresAt.UTC(), CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt}
+			b := enrollmentBody{SecretHash: hex.EncodeToString(e.SecretHash), UsesLeft: e.UsesLeft, ExpiresAt: e.ExpiresAt.UTC(), CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt}
+			for _, u := range e.Uses {
+				b.Uses = append(b.Uses, useBody{hex.EncodeToString(u.Key), u.At.UTC()})
+			}
+			return b
 		},
 		decode: func(key Key, text []byte) (*muster.Enrollment, error) {
 			b, err := parse[enrollmentBody](key, text)
@@ -46,7 +67,18 @@ func enrollmentForm() form[muster.Enrollment] {
 				return nil, err
 			}
 			hash, err := unhex(key, b.SecretHash)
-			return &muster.Enrollment{ID: muster.EnrollmentID(key.ID), Account: key.Account, SecretHash: hash, UsesLeft: b.UsesLeft, ExpiresAt: b.ExpiresAt, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}, err
+			if err != nil {
+				return nil, err
+			}
+			e := &muster.Enrollment{ID: muster.EnrollmentID(key.ID), Account: key.Account, SecretHash: hash, UsesLeft: b.UsesLeft, ExpiresAt: b.ExpiresAt, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}
+			for _, u := range b.Uses {
+				agent, err := unhex(key, u.Key)
+				if err != nil {
+					return nil, err
+				}
+				e.Uses = append(e.Uses, muster.EnrollmentUse{Key: agent, At: u.At})
+			}
+			return e, nil
 		},
 		claims: func(e *muster.Enrollment) []Key { return []Key{enrollmentHash(e.SecretHash)} },
 		check: func(e *muster.Enrollment) error {
@@ -83,15 +115,16 @@ func (s *Store) Enrollments(ctx context.Context, account muster.AccountID) ([]*m
 	return s.enrollments.list(ctx, account)
 }
 
-// UseEnrollment takes one use of the enrolment whose token has this SHA-256. It gives ErrDenied, with
-// words for the person who pasted the token, when that is unknown, used up or expired at now.
-func (s *Store) UseEnrollment(ctx context.Context, hash []byte, now time.Time) (muster.Enrollment, error) {
+// UseEnrollment takes one use of the enrolment whose token has this SHA-256, for the agent with this public
+// key; one that did so in the last ten minutes uses nothing up. It gives ErrDenied, with words for the
+// person who pasted the token, when that is unknown, used up or expired at now.
+func (s *Store) UseEnrollment(ctx context.Context, hash, agent []byte, now time.Time) (muster.Enrollment, error) {
 	e, err := s.enrollments.byName(ctx, enrollmentHash(hash), false)
 	if errors.Is(err, muster.ErrNotFound) { // perhaps made a moment ago
 		e, err = s.enrollments.byName(ctx, enrollmentHash(hash), true)
 	}
 	if err == nil {
-		e, err = s.enrollments.update(ctx, enrollmentKey(e.Account, e.ID), 0, func(e *muster.Enrollment) error { return useOnce(e, now) })
+		e, err = s.enrollments.update(ctx, enrollmentKey(e.Account, e.ID), 0, func(e *muster.Enrollment) error { return useOnce(e, agent, now) })
 	}
 	if errors.Is(err, muster.ErrNotFound) {
 		err = fmt.Errorf("store: use enrollment: %w: this enrolment token is not known here; ask for a new one", muster.ErrDenied)
@@ -102,14 +135,21 @@ func (s *Store) UseEnrollment(ctx context.Context, hash []byte, now time.Time) (
 	return *e, nil
 }
 
-func useOnce(e *muster.Enrollment, now time.Time) error {
+func useOnce(e *muster.Enrollment, agent []byte, now time.Time) error {
+	again := func(u muster.EnrollmentUse) bool { return bytes.Equal(u.Key, agent) && now.Sub(u.At) < useAgain }
 	switch {
+	case slices.ContainsFunc(e.Uses, again):
+		return nil
 	case e.UsesLeft < 1:
 		return fmt.Errorf("%w: this enrolment token has been used; ask for a new one", muster.ErrDenied)
 	case !now.Before(e.ExpiresAt):
 		return fmt.Errorf("%w: this enrolment token expired at %s; ask for a new one", muster.ErrDenied, e.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	e.UsesLeft--
+	e.Uses = append(e.Uses, muster.EnrollmentUse{Key: agent, At: now.UTC().Truncate(time.Millisecond)})
+	if len(e.Uses) > usesKept {
+		e.Uses = slices.Delete(e.Uses, 0, len(e.Uses)-usesKept)
+	}
 	return nil
 }
 

@@ -169,7 +169,11 @@ func enrollments(t *testing.T, s *store.Store, clock *Clock) {
 	same(t, got, e, err)
 	got, err = s.Enrollment(ctx(t), account(1), e.ID)
 	same(t, got, e, err)
-	use := func(n byte) (muster.Enrollment, error) { return s.UseEnrollment(ctx(t), hash(n), clock.Now()) }
+	agent := byte(100)
+	use := func(n byte) (muster.Enrollment, error) {
+		agent++
+		return s.UseEnrollment(ctx(t), hash(n), hash(agent), clock.Now())
+	}
 	for left := 1; left >= 0; left-- {
 		used, err := use(1)
 		must(t, err)
@@ -178,6 +182,12 @@ func enrollments(t *testing.T, s *store.Store, clock *Clock) {
 		}
 	}
 	_, err = use(1)
+	want(t, err, muster.ErrDenied)
+	if again, err := s.UseEnrollment(ctx(t), hash(1), hash(101), clock.Now()); err != nil || again.UsesLeft != 0 || len(again.Uses) != 2 {
+		t.Fatalf("an agent that used it a moment ago gets %+v, %v", again, err)
+	}
+	clock.Move(10 * time.Minute)
+	_, err = s.UseEnrollment(ctx(t), hash(1), hash(101), clock.Now())
 	want(t, err, muster.ErrDenied)
 	_, err = use(99)
 	want(t, err, muster.ErrDenied)

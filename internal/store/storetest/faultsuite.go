@@ -84,9 +84,9 @@ func usesOnce(t *testing.T, s *store.Store) {
 		return nil
 	})
 	var c tally
-	each(5, func(int) {
-		for range 3 {
-			_, err := s.UseEnrollment(t.Context(), hash(1), NewClock().Now())
+	each(5, func(n int) {
+		for i := range 3 {
+			_, err := s.UseEnrollment(t.Context(), hash(1), hash(byte(10*n+i)), NewClock().Now())
 			c.add(t, err, muster.ErrDenied)
 		}
 	})
