@@ -48,6 +48,10 @@ type Options struct {
 	Collectors []check.Collector // of the same source: one frame, in their order
 	Describer  check.Describer   // nil: no facts
 
+	Kinds       map[string]check.Kind // of checks it can run for the server; nil: none
+	Env         check.Env             // what those may use of the world
+	Concurrency int                   // how many of them run at one time; zero: the runner's default
+
 	SpoolBytes int64         // zero: the spool's default
 	SpoolAge   time.Duration // zero: the spool's default
 

@@ -43,10 +43,23 @@ type Intake interface {
 	Take(ctx context.Context, b *ingest.Batch) (ingest.Receipt, error)
 }
 
+// Checks knows which checks belong to which agent. Its methods must not block for long.
+type Checks interface {
+	// Subject gives what the metrics of a check belong to, by the source of its frames; false when that
+	// agent is not to run it.
+	Subject(account muster.AccountID, runner muster.NodeID, source string) (muster.NodeID, bool)
+	// Joined hears of an agent that can run checks and was let in. Left follows each.
+	Joined(id inventory.Identity)
+	// Left hears that it is gone.
+	Left(id inventory.Identity)
+}
+
 // Options set a gateway up. Roster and Intake are needed, the rest has defaults.
 type Options struct {
 	Roster Roster
 	Intake Intake
+	// Checks says who runs what. Nil: no agent runs checks, and frames of checks are refused.
+	Checks Checks
 	// Duplicate hears of agents that were refused because another with their identity is connected and
 	// alive. Nil means nobody.
 	Duplicate func(id inventory.Identity, s inventory.Sighting)
