@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"muster"
 )
@@ -63,9 +64,11 @@ func (o *Outcome) Put(m *muster.Metric, v float64) {
 	}
 }
 
-// Note adds evidence, cut to 500 bytes.
+// Note adds evidence, cut to 500 bytes. What others sent may be anything: bytes that are not text, and
+// control characters other than tabs and new lines, become dots.
 func (o *Outcome) Note(key, value string) {
 	const most = 500
+	value = plain(value)
 	if len(value) > most {
 		value = strings.ToValidUTF8(value[:most], "") + "..."
 	}
@@ -165,4 +168,18 @@ func clip(s string) string {
 		return strings.ToValidUTF8(s[:most], "")
 	}
 	return s
+}
+
+// plain makes text of what may be anything; it costs nothing when it is text.
+func plain(s string) string {
+	strange := func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }
+	if strings.IndexFunc(s, strange) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if strange(r) {
+			return '.'
+		}
+		return r
+	}, s)
 }
