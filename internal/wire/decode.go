@@ -121,7 +121,7 @@ func ParseSchemaDef(b []byte) (*SchemaDef, error) {
 	return done(m, "schema", err)
 }
 
-// ParseFrames reads the body of a KindFrames. The values do not alias b.
+// ParseFrames reads the body of a KindFrames. Neither values nor notes alias b.
 func ParseFrames(b []byte) (*Frames, error) {
 	m := new(Frames)
 	err := eachField(b, func(num protowire.Number, f *field) error {
@@ -152,6 +152,8 @@ func parseFrame(b []byte, m *Frame) error {
 			return f.int64(&m.At)
 		case 4:
 			return f.doubles(&m.Values, muster.MaxMetrics)
+		case 5:
+			return f.clone(&m.Note, muster.MaxNote)
 		}
 		return nil
 	})

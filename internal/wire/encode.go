@@ -22,7 +22,7 @@ func (m *Hello) appendBody(b []byte) []byte {
 	b = appendText(b, 5, m.Version)
 	b = appendMillis(b, 6, m.Period)
 	b = appendText(b, 7, m.BootID)
-	b = appendFacts(b, 8, m.Facts)
+	b = appendMap(b, 8, m.Facts)
 	return appendTexts(b, 9, m.Addresses)
 }
 
@@ -70,16 +70,8 @@ func (m *Frame) appendBody(b []byte) []byte {
 	b = appendText(b, 1, m.Source)
 	b = appendUint(b, 2, uint64(m.Schema))
 	b = appendUint(b, 3, uint64(m.At))
-	if len(m.Values) == 0 {
-		return b
-	}
-	b = protowire.AppendTag(b, 4, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(8*len(m.Values)))
-	b = slices.Grow(b, 8*len(m.Values))
-	for _, v := range m.Values {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
-	}
-	return b
+	b = appendDoubles(b, 4, m.Values)
+	return appendBytes(b, 5, m.Note)
 }
 
 func (m *Ack) appendBody(b []byte) []byte {
@@ -101,7 +93,7 @@ func (m *Order) appendBody(b []byte) []byte {
 }
 
 func (m *Facts) appendBody(b []byte) []byte {
-	b = appendFacts(b, 1, m.Facts)
+	b = appendMap(b, 1, m.Facts)
 	return appendTexts(b, 2, m.Addresses)
 }
 
@@ -125,6 +117,27 @@ func appendMillis(b []byte, num protowire.Number, d time.Duration) []byte {
 	return appendUint(b, num, uint64(max(0, d.Milliseconds())))
 }
 
+func appendDoubles(b []byte, num protowire.Number, values []float64) []byte {
+	if len(values) == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(8*len(values)))
+	b = slices.Grow(b, 8*len(values))
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+func appendDouble(b []byte, num protowire.Number, v float64) []byte {
+	bits := math.Float64bits(v)
+	if bits == 0 {
+		return b
+	}
+	return protowire.AppendFixed64(protowire.AppendTag(b, num, protowire.Fixed64Type), bits)
+}
+
 func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
 	if len(v) == 0 {
 		return b
@@ -146,10 +159,10 @@ func appendTexts(b []byte, num protowire.Number, vs []string) []byte {
 	return b
 }
 
-// appendFacts writes a map sorted by key, so that equal messages are equal bytes.
-func appendFacts(b []byte, num protowire.Number, facts map[string]string) []byte {
-	for _, key := range slices.Sorted(maps.Keys(facts)) {
-		b = appendPair(b, num, key, facts[key])
+// appendMap writes a map sorted by key, so that equal messages are equal bytes.
+func appendMap(b []byte, num protowire.Number, m map[string]string) []byte {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		b = appendPair(b, num, key, m[key])
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -71,14 +72,26 @@ func (f *field) uint32(to *uint32) error {
 	return f.is(protowire.VarintType)
 }
 
-// millis reads a duration; a year is more than anything here lasts.
-func (f *field) millis(to *time.Duration) error {
-	const most = uint64(366 * 24 * time.Hour / time.Millisecond)
-	if f.varint > most {
+func (f *field) millis(to *time.Duration) error { return f.duration(to, time.Millisecond) }
+
+func (f *field) micros(to *time.Duration) error { return f.duration(to, time.Microsecond) }
+
+// duration reads one; a year is more than anything here lasts.
+func (f *field) duration(to *time.Duration, unit time.Duration) error {
+	const most = 366 * 24 * time.Hour
+	if f.varint > uint64(most/unit) {
 		return fmt.Errorf("%w: field %d is out of range", muster.ErrInvalid, f.num)
 	}
-	*to = time.Duration(f.varint) * time.Millisecond
+	*to = time.Duration(f.varint) * unit
 	return f.is(protowire.VarintType)
+}
+
+func (f *field) double(to *float64) error {
+	if err := f.is(protowire.Fixed64Type); err != nil {
+		return err
+	}
+	*to = math.Float64frombits(binary.LittleEndian.Uint64(f.raw))
+	return nil
 }
 
 func (f *field) bytes(to *[]byte, most int) error {
@@ -90,6 +103,13 @@ func (f *field) bytes(to *[]byte, most int) error {
 	}
 	*to = f.raw
 	return nil
+}
+
+// clone is bytes for what outlives the message.
+func (f *field) clone(to *[]byte, most int) error {
+	err := f.bytes(to, most)
+	*to = bytes.Clone(*to)
+	return err
 }
 
 func (f *field) text(to *string, most int) error {
@@ -145,11 +165,26 @@ func (f *field) fact(to map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if _, known := to[key]; !known && len(to) == MaxFacts {
-		return fmt.Errorf("%w: more than %d facts", muster.ErrLimited, MaxFacts)
+	return putPair(to, key, value, MaxFacts)
+}
+
+func putPair(to map[string]string, key, value string, most int) error {
+	if _, known := to[key]; !known && len(to) == most {
+		return fmt.Errorf("%w: more than %d facts or pieces of evidence", muster.ErrLimited, most)
 	}
 	to[key] = value
 	return nil
+}
+
+func (f *field) evidence(to *map[string]string) error {
+	key, value, err := f.pair(MaxFactKey, MaxWords)
+	if err != nil {
+		return err
+	}
+	if *to == nil {
+		*to = map[string]string{}
+	}
+	return putPair(*to, key, value, MaxEvidence)
 }
 
 func (f *field) metric(to *muster.Metric) error {

@@ -99,6 +99,7 @@ type Frame struct {
 	Schema uint32    // the number of a SchemaDef
 	At     int64     // Unix milliseconds of the agent's clock
 	Values []float64 // one for each metric of the schema; NaN: no value
+	Note   []byte    // what a check says in words, at most muster.MaxNote bytes; seldom there
 }
 
 // Frames carries measurements, oldest first. It is acknowledged by its envelope's Seq.

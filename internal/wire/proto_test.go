@@ -17,6 +17,7 @@ import (
 var protoNames = map[string]protoreflect.Name{
 	"challenge": "Challenge", "hello": "Hello", "welcome": "Welcome", "refusal": "Refusal", "schema": "SchemaDef",
 	"frames": "Frames", "ack": "Ack", "order": "Order", "facts": "Facts", "goodbye": "Goodbye",
+	"assign": "Assign", "run": "Run", "ran": "Ran",
 }
 
 // A protobuf library that knows only wire.proto must read what Marshal writes, know every field of it,
@@ -72,6 +73,9 @@ func allSet(t *testing.T, name string, m protoreflect.Message) {
 		if !m.Has(field) {
 			t.Errorf("%s: the example has no %s", name, field.Name())
 			continue
+		}
+		if field.Message() != nil && !field.IsList() && !field.IsMap() {
+			allSet(t, name, m.Get(field).Message())
 		}
 		if field.IsList() && field.Message() != nil {
 			allSet(t, name, m.Get(field).List().Get(0).Message())

@@ -23,7 +23,10 @@ const (
 	Subprotocol = "muster.v1"
 	// Capability is what this program speaks; each envelope carries its sender's. It grows when
 	// a kind or a field is added that the other end must know of before it is used.
-	Capability = 1
+	Capability = 2
+	// CapabilityChecks is from which on an agent understands Assign and Run, and a server Ran, notes of
+	// frames, and MaxSchemas numbers of schemas.
+	CapabilityChecks = 2
 )
 
 // Limits of messages, which both ends enforce.
@@ -34,6 +37,20 @@ const (
 	MaxGreeting = 64 << 10
 	// MaxFrames is how many frames one message may carry.
 	MaxFrames = 1000
+	// MaxSchemas is how many numbers of schemas one connection may have in use.
+	MaxSchemas = 8000
+	// MaxAssigned is how many checks one Assign may add, and how many it may remove.
+	MaxAssigned = 1000
+	// MaxConfig is the longest configuration of a check, in bytes.
+	MaxConfig = 64 << 10
+	// MaxZone is the longest name of a zone, in bytes: a source holds it beside the id of a check.
+	MaxZone = 64
+	// MaxReadings is how many values one Ran may carry.
+	MaxReadings = 500
+	// MaxEvidence is how many pieces of evidence one Ran may carry.
+	MaxEvidence = 64
+	// MaxWords is the longest summary, error or piece of evidence, in bytes.
+	MaxWords = 1000
 	// MaxFacts is how many facts a node may tell.
 	MaxFacts = 128
 	// MaxFactKey is the longest name of a fact, in bytes.
@@ -61,11 +78,15 @@ const (
 	KindOrder     Kind = 8  // server: measure at another period
 	KindFacts     Kind = 9  // agent: the facts changed
 	KindGoodbye   Kind = 10 // agent: it leaves on purpose
+	KindAssign    Kind = 11 // server: run these checks from now on
+	KindRun       Kind = 12 // server: run this check once, now
+	KindRan       Kind = 13 // agent: the answer to that
 )
 
 // String gives the kind's name in lower case, for logs.
 func (k Kind) String() string {
-	names := [...]string{"", "challenge", "hello", "welcome", "refusal", "schema", "frames", "ack", "order", "facts", "goodbye"}
+	names := [...]string{"", "challenge", "hello", "welcome", "refusal", "schema", "frames", "ack", "order", "facts", "goodbye",
+		"assign", "run", "ran"}
 	if k > 0 && int(k) < len(names) {
 		return names[k]
 	}
@@ -151,6 +172,12 @@ func Parse(e Envelope) (Message, error) {
 		return orNil(ParseFacts(e.Body))
 	case KindGoodbye:
 		return orNil(ParseGoodbye(e.Body))
+	case KindAssign:
+		return orNil(ParseAssign(e.Body))
+	case KindRun:
+		return orNil(ParseRun(e.Body))
+	case KindRan:
+		return orNil(ParseRan(e.Body))
 	}
 	return nil, nil
 }

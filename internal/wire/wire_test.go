@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,13 +47,33 @@ func examples() map[string]wire.Message {
 			{Name: "system.uptime", Unit: "s", Kind: muster.Gauge},
 		}},
 		"frames": &wire.Frames{Frames: []wire.Frame{
-			{Source: muster.HostSource, Schema: 7, At: 1790000000000, Values: []float64{0.5, 1234567}},
+			{Source: muster.HostSource, Schema: 7, At: 1790000000000, Values: []float64{0.5, 1234567}, Note: []byte(`{"s":"HTTP 200"}`)},
 			{Source: "container:db", Schema: 300, At: 1790000010000, Values: []float64{-1}},
 		}},
 		"ack":     &wire.Ack{Through: 300, Refused: []wire.Refused{{Seq: 299, Index: 1, Reason: "older than 48 h"}}, Dropped: 95000},
 		"order":   &wire.Order{Period: time.Second, For: 30 * time.Second},
 		"facts":   &wire.Facts{Facts: map[string]string{"os.version": "13"}, Addresses: []string{"198.51.100.7"}},
 		"goodbye": &wire.Goodbye{Reason: muster.FarewellShutdown},
+		"assign": &wire.Assign{
+			Add:    []wire.Assignment{assignment(), {Check: "check_01k5p0000000000000000000zz", Kind: "tcp", Period: time.Minute, Timeout: time.Second}},
+			Remove: []muster.CheckID{"check_01k5p0000000000000000000aa"}, Replace: true, More: true,
+		},
+		"run": &wire.Run{Request: 77, Assignment: assignment()},
+		"ran": &wire.Ran{
+			Request: 77, Status: muster.StatusCritical, Summary: "HTTP 500 in 12 ms", Duration: 12345 * time.Microsecond, Class: "status",
+			Error: "500 is not among 200-299", Evidence: map[string]string{"http.header.server": "nginx", "a": ""},
+			Readings: []wire.Reading{
+				{Metric: muster.Metric{Name: "http.duration", Unit: "s", Kind: muster.Gauge, Attrs: []muster.Attr{{Key: "k", Value: "v"}}}, Value: 0.012},
+				{Metric: muster.Metric{Name: "http.response.status_code", Unit: "1", Kind: muster.Gauge}},
+			},
+		},
+	}
+}
+
+func assignment() wire.Assignment {
+	return wire.Assignment{
+		Check: "check_01k5p0000000000000000000xy", Kind: "http", Config: []byte(`{"url":"https://example.org/"}`), Zone: "local",
+		Period: 10 * time.Second, Timeout: 2500 * time.Millisecond,
 	}
 }
 
@@ -96,6 +117,92 @@ func TestBytesAreThoseOfTheGoldenFiles(t *testing.T) {
 		if got != string(want) {
 			t.Errorf("%s: agents and servers of other versions read these bytes; got\n%swant\n%s", name, got, want)
 		}
+	}
+}
+
+// What a program of capability 1 wrote is read as it was meant.
+func TestBytesOfCapabilityOneAreStillRead(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "v1", "*.hex"))
+	if err != nil || len(files) != 10 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	now := examples()
+	now["frames"].(*wire.Frames).Frames[0].Note = nil
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".hex")
+		env, err := wire.ParseEnvelope(undump(t, file))
+		if err != nil || env.Capability != 1 {
+			t.Fatalf("%s: %+v, %v", name, env, err)
+		}
+		if got, err := wire.Parse(env); err != nil || !reflect.DeepEqual(got, now[name]) {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+}
+
+// undump reads the bytes of a file that hex.Dump wrote.
+func undump(t *testing.T, file string) (out []byte) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(content)) {
+		digits, _, _ := strings.Cut(line[8:], "|")
+		b, err := hex.DecodeString(strings.Join(strings.Fields(digits), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, b...)
+	}
+	return out
+}
+
+func TestWhatIsReadOwesNothingToTheBytes(t *testing.T) {
+	for _, name := range []string{"frames", "assign", "run", "ran"} {
+		want := examples()[name]
+		b := wire.Marshal(nil, 1, 1, want)
+		env, err := wire.ParseEnvelope(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := wire.Parse(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b {
+			b[i] = 0xee
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s changed with the buffer it was read from: %+v", name, got)
+		}
+	}
+}
+
+func TestAnAssignmentSaysWhetherTheWireBearsIt(t *testing.T) {
+	good := assignment()
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*wire.Assignment){
+		"id":     func(a *wire.Assignment) { a.Check = "" },
+		"kind":   func(a *wire.Assignment) { a.Kind = strings.Repeat("x", wire.MaxText+1) },
+		"zone":   func(a *wire.Assignment) { a.Zone = strings.Repeat("x", wire.MaxZone+1) },
+		"config": func(a *wire.Assignment) { a.Config = make([]byte, wire.MaxConfig+1) },
+	} {
+		bad := assignment()
+		change(&bad)
+		if err := bad.Validate(); !errors.Is(err, muster.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		env, _ := wire.ParseEnvelope(wire.Marshal(nil, 1, 1, &wire.Run{Request: 1, Assignment: bad}))
+		if _, err := wire.Parse(env); err == nil {
+			t.Errorf("%s: it is read all the same", name)
+		}
+	}
+	longest := muster.Check{ID: muster.NewCheckID()}
+	if n := len(longest.Source(strings.Repeat("z", wire.MaxZone))); n > muster.MaxSource {
+		t.Errorf("the source of a check in the longest zone has %d bytes", n)
 	}
 }
 
@@ -194,6 +301,15 @@ func TestWhatBreaksALimitIsRefused(t *testing.T) {
 		"frames":     &wire.Frames{Frames: make([]wire.Frame, wire.MaxFrames+1)},
 		"source":     &wire.Frames{Frames: []wire.Frame{{Source: strings.Repeat("x", muster.MaxSource+1)}}},
 		"duration":   &wire.Order{Period: 10000 * time.Hour},
+		"note":       &wire.Frames{Frames: []wire.Frame{{Note: make([]byte, muster.MaxNote+1)}}},
+		"checks":     &wire.Assign{Add: slices.Repeat([]wire.Assignment{assignment()}, wire.MaxAssigned+1)},
+		"removed":    &wire.Assign{Remove: make([]muster.CheckID, wire.MaxAssigned+1)},
+		"no check":   &wire.Run{Request: 1},
+		"no request": &wire.Run{Assignment: assignment()},
+		"no answer":  &wire.Ran{},
+		"summary":    &wire.Ran{Request: 1, Summary: strings.Repeat("x", wire.MaxWords+1)},
+		"evidence":   &wire.Ran{Request: 1, Evidence: facts},
+		"readings":   &wire.Ran{Request: 1, Readings: make([]wire.Reading, wire.MaxReadings+1)},
 	} {
 		env, err := wire.ParseEnvelope(wire.Marshal(nil, 1, 1, m))
 		if err == nil {
