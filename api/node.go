@@ -15,6 +15,7 @@ type Node struct {
 	Star       bool              `json:"star" doc:"Whether somebody marked it."`
 	Colour     string            `json:"colour,omitempty" doc:"The colour somebody gave it."`
 	Notes      string            `json:"notes,omitempty" doc:"What people wrote about it, in markdown."`
+	Watched    bool              `json:"watched" doc:"Whether alarms look at it."`
 	Facts      map[string]string `json:"facts" doc:"What the agent or provider told: os.type, host.arch ... (OpenTelemetry's resource attributes where they exist)."`
 	Agent      *Agent            `json:"agent,omitempty" doc:"The agent on the node. Absent when it has none."`
 	Now        NodeNow           `json:"now" doc:"The newest measurements. What is not known is absent."`
@@ -51,11 +52,12 @@ type NodeNow struct {
 
 // NodeEdit is what people may change of a node; as a merge patch, what is absent stays and null empties.
 type NodeEdit struct {
-	Name   *string   `json:"name,omitempty" nullable:"false" minLength:"1" maxLength:"253" doc:"Unique within the account."`
-	Tags   *[]string `json:"tags,omitempty" nullable:"true" maxItems:"64" doc:"All tags of the node: web, env=prod."`
-	Star   *bool     `json:"star,omitempty" nullable:"true" doc:"Whether it is marked."`
-	Colour *string   `json:"colour,omitempty" nullable:"true" maxLength:"32" doc:"A name such as red, or #rrggbb. Empty for none."`
-	Notes  *string   `json:"notes,omitempty" nullable:"true" maxLength:"65536" doc:"Markdown."`
+	Name    *string   `json:"name,omitempty" nullable:"false" minLength:"1" maxLength:"253" doc:"Unique within the account."`
+	Tags    *[]string `json:"tags,omitempty" nullable:"true" maxItems:"64" doc:"All tags of the node: web, env=prod."`
+	Star    *bool     `json:"star,omitempty" nullable:"true" doc:"Whether it is marked."`
+	Colour  *string   `json:"colour,omitempty" nullable:"true" maxLength:"32" doc:"A name such as red, or #rrggbb. Empty for none."`
+	Notes   *string   `json:"notes,omitempty" nullable:"true" maxLength:"65536" doc:"Markdown."`
+	Watched *bool     `json:"watched,omitempty" nullable:"false" doc:"Whether alarms look at it."`
 }
 
 // MetricNow describes one metric that a node sends, with its newest value.

@@ -12,6 +12,7 @@ import (
 	"muster/api"
 	"muster/internal/inventory"
 	"muster/internal/series"
+	"muster/internal/shape"
 )
 
 // FuzzNodeByHand holds the list's encoding by hand to the encoding by reflection.
@@ -30,13 +31,13 @@ func FuzzNodeByHand(f *testing.F) {
 			now.LastSeen, now.Since, now.Dropped = at, at, rev
 		}
 		row := inventory.Row{Node: n, Now: now}
-		want, err := json.Marshal(toNode(row))
+		want, err := json.Marshal(shape.Node(row.Node, &row.Now))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var byHand, byReflection any
-		if err := json.Unmarshal(appendNode(nil, &row), &byHand); err != nil {
-			t.Fatalf("%v: %s", err, appendNode(nil, &row))
+		if err := json.Unmarshal(shape.AppendNode(nil, row.Node, &row.Now), &byHand); err != nil {
+			t.Fatalf("%v: %s", err, shape.AppendNode(nil, row.Node, &row.Now))
 		}
 		if err := json.Unmarshal(want, &byReflection); err != nil {
 			t.Fatal(err)

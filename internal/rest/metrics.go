@@ -14,6 +14,7 @@ import (
 	"muster"
 	"muster/api"
 	"muster/internal/series"
+	"muster/internal/shape"
 )
 
 func (a *API) metricRoutes() {
@@ -61,7 +62,7 @@ func toMetric(m *series.MetricNow) api.MetricNow {
 		Metric: m.Metric.Name, Unit: m.Metric.Unit, Type: m.Metric.Kind.String(),
 		Attributes: attributes(m.Metric.Attrs), Source: m.Source,
 	}
-	if v := number(m.Value); v != nil && m.At != 0 {
+	if v := shape.Number(m.Value); v != nil && m.At != 0 {
 		out.Last = &api.Sample{At: time.UnixMilli(m.At).UTC(), Value: *v}
 	}
 	return out
@@ -153,11 +154,11 @@ func (a *API) getSeries(ctx context.Context, in *seriesInput) (*listOf, error) {
 }
 
 func appendSeries(b []byte, metric string, s *series.Answer) []byte {
-	b = appendText(append(b, `{"metric":`...), metric)
-	b = appendText(append(b, `,"unit":`...), s.Unit)
-	b = appendTime(append(b, `,"from":`...), s.From)
-	b = appendTime(append(b, `,"to":`...), s.To)
-	b = appendText(append(b, `,"step":`...), api.FormatDuration(s.Step))
+	b = shape.AppendText(append(b, `{"metric":`...), metric)
+	b = shape.AppendText(append(b, `,"unit":`...), s.Unit)
+	b = shape.AppendTime(append(b, `,"from":`...), s.From)
+	b = shape.AppendTime(append(b, `,"to":`...), s.To)
+	b = shape.AppendText(append(b, `,"step":`...), api.FormatDuration(s.Step))
 	b = append(b, `,"series":[`...)
 	for i := range s.Lines {
 		if i > 0 {
@@ -169,19 +170,19 @@ func appendSeries(b []byte, metric string, s *series.Answer) []byte {
 }
 
 func appendLine(b []byte, l *series.Line) []byte {
-	b = appendText(append(b, `{"node":`...), l.Node.String())
+	b = shape.AppendText(append(b, `{"node":`...), l.Node.String())
 	b = append(b, `,"attributes":{`...)
 	for i, at := range l.Attrs {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendText(append(appendText(b, at.Key), ':'), at.Value)
+		b = shape.AppendText(append(shape.AppendText(b, at.Key), ':'), at.Value)
 	}
 	b = append(b, `},"points":[`...)
 	b = slices.Grow(b, 48*len(l.Points))
 	first := true
 	for _, p := range l.Points {
-		if number(p.Min) == nil || number(p.Avg) == nil || number(p.Max) == nil {
+		if shape.Number(p.Min) == nil || shape.Number(p.Avg) == nil || shape.Number(p.Max) == nil {
 			continue // JSON has no such number
 		}
 		if !first {
@@ -189,9 +190,9 @@ func appendLine(b []byte, l *series.Line) []byte {
 		}
 		first = false
 		b = appendSeconds(append(b, '['), p.T)
-		b = appendFloat(append(b, ','), p.Min)
-		b = appendFloat(append(b, ','), p.Avg)
-		b = appendFloat(append(b, ','), p.Max)
+		b = shape.AppendFloat(append(b, ','), p.Min)
+		b = shape.AppendFloat(append(b, ','), p.Avg)
+		b = shape.AppendFloat(append(b, ','), p.Max)
 		b = append(b, ']')
 	}
 	return append(b, "]}"...)

@@ -16,6 +16,7 @@ import (
 	"muster/api"
 	"muster/internal/inventory"
 	"muster/internal/live"
+	"muster/internal/shape"
 )
 
 // How often a silent stream says that it lives, how long one write may take, and after which time a
@@ -135,11 +136,11 @@ func appendData(b []byte, data any) []byte {
 	case nil:
 		return append(b, "{}"...)
 	case inventory.Row:
-		return appendNode(b, &d)
+		return shape.AppendNode(b, d.Node, &d.Now)
 	case *inventory.Row:
-		return appendNode(b, d)
+		return shape.AppendNode(b, d.Node, &d.Now)
 	case inventory.Change:
-		return append(appendText(append(b, `{"id":`...), d.Node.String()), '}')
+		return append(shape.AppendText(append(b, `{"id":`...), d.Node.String()), '}')
 	case muster.Event:
 		data = toEvent(&d)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"muster"
 	"muster/api"
+	"muster/internal/shape"
 )
 
 func (a *API) tokenRoutes() {
@@ -34,7 +35,7 @@ func (a *API) listTokens(ctx context.Context, in *PageInput) (*page[api.Token], 
 func toToken(t *muster.Token) api.Token {
 	return api.Token{
 		Object: api.Object{ID: string(t.ID), Rev: t.Rev, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC()},
-		Name:   t.Name, Role: string(t.Role), LastUsedAt: timeOf(t.LastUsedAt),
+		Name:   t.Name, Role: string(t.Role), LastUsedAt: shape.Time(t.LastUsedAt),
 	}
 }
 

@@ -1,4 +1,6 @@
-package rest
+// Package shape gives the API's shapes of the nouns, and reads those that people send into nouns. What
+// must be quick is appended as JSON by hand; the rest are values of package api.
+package shape
 
 import (
 	"encoding/json"
@@ -11,24 +13,22 @@ import (
 
 	"muster"
 	"muster/api"
-	"muster/internal/inventory"
 )
 
-// toNode gives the API's shape of a node.
-func toNode(row inventory.Row) api.Node {
-	n, now := row.Node, &row.Now
+// Node gives the API's shape of a node.
+func Node(n *muster.Node, now *muster.NodeNow) api.Node {
 	out := api.Node{
 		Object:   api.Object{ID: n.ID.String(), Rev: n.Rev, CreatedAt: n.CreatedAt.UTC(), UpdatedAt: n.UpdatedAt.UTC()},
 		Name:     n.Name,
 		Hostname: n.Hostname,
 		State:    string(stateOf(now)),
-		LastSeen: timeOf(now.LastSeen), StateSince: timeOf(now.Since),
-		Addresses: filled(n.Addresses), Tags: filled(n.Tags),
-		Star: n.Star, Colour: n.Colour, Notes: n.Notes,
+		LastSeen: Time(now.LastSeen), StateSince: Time(now.Since),
+		Addresses: Texts(n.Addresses), Tags: Texts(n.Tags),
+		Star: n.Star, Colour: n.Colour, Notes: n.Notes, Watched: !n.Unwatched,
 		Facts: n.Facts,
 		Now: api.NodeNow{
-			CPU: number(now.CPU), Memory: number(now.Memory), Disk: number(now.Disk), DiskMount: now.DiskMount,
-			Load: number(now.Load), Uptime: number(now.Uptime), NetIn: number(now.NetIn), NetOut: number(now.NetOut),
+			CPU: Number(now.CPU), Memory: Number(now.Memory), Disk: Number(now.Disk), DiskMount: now.DiskMount,
+			Load: Number(now.Load), Uptime: Number(now.Uptime), NetIn: Number(now.NetIn), NetOut: Number(now.NetOut),
 			Metrics: now.Metrics,
 		},
 	}
@@ -62,16 +62,16 @@ func stateOf(now *muster.NodeNow) muster.NodeState {
 	return now.State
 }
 
-// filled makes an empty list of none.
-func filled(s []string) []string {
+// Texts makes an empty list of none.
+func Texts(s []string) []string {
 	if s == nil {
 		return []string{}
 	}
 	return s
 }
 
-// timeOf gives nil for the zero time.
-func timeOf(t time.Time) *time.Time {
+// Time gives UTC, nil for the zero time.
+func Time(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
@@ -79,8 +79,8 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
-// number gives nil for what JSON has no number for.
-func number(v float64) *float64 {
+// Number gives nil for what JSON has no Number for.
+func Number(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
 	}
@@ -90,49 +90,33 @@ func number(v float64) *float64 {
 // A list of ten thousand nodes is appended by hand, since reflection would take longer than everything
 // else together; a test holds the two forms equal.
 
-// appendNodes appends a page of nodes as JSON.
-func appendNodes(b []byte, rows []inventory.Row, next string) []byte {
-	b = slices.Grow(b, 64+1200*len(rows))
-	b = append(b, `{"items":[`...)
-	for i := range rows {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendNode(b, &rows[i])
-	}
-	b = append(b, ']')
-	if next != "" {
-		b = appendText(append(b, `,"next":`...), next)
-	}
-	return append(b, "}\n"...)
-}
-
-func appendNode(b []byte, row *inventory.Row) []byte {
-	n, now := row.Node, &row.Now
+// AppendNode appends a node as JSON, equal to that of Node.
+func AppendNode(b []byte, n *muster.Node, now *muster.NodeNow) []byte {
 	b = append(b, `{"id":"`...)
 	b = append(b, n.ID.String()...)
 	b = append(b, `","rev":`...)
 	b = strconv.AppendUint(b, n.Rev, 10)
-	b = appendTime(append(b, `,"created_at":`...), n.CreatedAt)
-	b = appendTime(append(b, `,"updated_at":`...), n.UpdatedAt)
-	b = appendText(append(b, `,"name":`...), n.Name)
-	b = appendText(append(b, `,"hostname":`...), n.Hostname)
-	b = appendText(append(b, `,"state":`...), string(stateOf(now)))
+	b = AppendTime(append(b, `,"created_at":`...), n.CreatedAt)
+	b = AppendTime(append(b, `,"updated_at":`...), n.UpdatedAt)
+	b = AppendText(append(b, `,"name":`...), n.Name)
+	b = AppendText(append(b, `,"hostname":`...), n.Hostname)
+	b = AppendText(append(b, `,"state":`...), string(stateOf(now)))
 	if !now.Since.IsZero() {
-		b = appendTime(append(b, `,"state_since":`...), now.Since)
+		b = AppendTime(append(b, `,"state_since":`...), now.Since)
 	}
 	if !now.LastSeen.IsZero() {
-		b = appendTime(append(b, `,"last_seen":`...), now.LastSeen)
+		b = AppendTime(append(b, `,"last_seen":`...), now.LastSeen)
 	}
 	b = appendTexts(append(b, `,"addresses":`...), n.Addresses)
 	b = appendTexts(append(b, `,"tags":`...), n.Tags)
 	b = strconv.AppendBool(append(b, `,"star":`...), n.Star)
 	if n.Colour != "" {
-		b = appendText(append(b, `,"colour":`...), n.Colour)
+		b = AppendText(append(b, `,"colour":`...), n.Colour)
 	}
 	if n.Notes != "" {
-		b = appendText(append(b, `,"notes":`...), n.Notes)
+		b = AppendText(append(b, `,"notes":`...), n.Notes)
 	}
+	b = strconv.AppendBool(append(b, `,"watched":`...), !n.Unwatched)
 	b = appendFacts(append(b, `,"facts":`...), n.Facts)
 	if len(n.AgentKey) > 0 || now.Connected {
 		raw, _ := json.Marshal(toAgent(n, now)) // strings, numbers and a time: it can't fail
@@ -148,7 +132,7 @@ func appendNow(b []byte, now *muster.NodeNow) []byte {
 	b = appendNumber(b, `"memory":`, now.Memory)
 	b = appendNumber(b, `"disk":`, now.Disk)
 	if now.DiskMount != "" {
-		b = append(appendText(append(b, `"disk_mount":`...), now.DiskMount), ',')
+		b = append(AppendText(append(b, `"disk_mount":`...), now.DiskMount), ',')
 	}
 	b = appendNumber(b, `"load":`, now.Load)
 	b = appendNumber(b, `"uptime":`, now.Uptime)
@@ -158,16 +142,16 @@ func appendNow(b []byte, now *muster.NodeNow) []byte {
 	return append(b, '}')
 }
 
-// appendNumber appends a key, a number and a comma, or nothing when JSON has no such number.
+// appendNumber appends a key, a Number and a comma, or nothing when JSON has no such Number.
 func appendNumber(b []byte, key string, v float64) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return b
 	}
-	return append(appendFloat(append(b, key...), v), ',')
+	return append(AppendFloat(append(b, key...), v), ',')
 }
 
-// appendFloat writes a number as encoding/json does.
-func appendFloat(b []byte, v float64) []byte {
+// AppendFloat writes a Number as encoding/json does.
+func AppendFloat(b []byte, v float64) []byte {
 	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		raw, _ := json.Marshal(v)
 		return append(b, raw...)
@@ -175,7 +159,8 @@ func appendFloat(b []byte, v float64) []byte {
 	return strconv.AppendFloat(b, v, 'f', -1, 64)
 }
 
-func appendTime(b []byte, t time.Time) []byte {
+// AppendTime appends a time as JSON, in UTC.
+func AppendTime(b []byte, t time.Time) []byte {
 	b = append(b, '"')
 	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
 	return append(b, '"')
@@ -187,7 +172,7 @@ func appendTexts(b []byte, texts []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendText(b, s)
+		b = AppendText(b, s)
 	}
 	return append(b, ']')
 }
@@ -201,14 +186,14 @@ func appendFacts(b []byte, facts map[string]string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendText(b, key), ':')
-		b = appendText(b, facts[key])
+		b = append(AppendText(b, key), ':')
+		b = AppendText(b, facts[key])
 	}
 	return append(b, '}')
 }
 
-// appendText writes a string: as it is when nothing in it means anything to JSON, else by encoding/json.
-func appendText(b []byte, s string) []byte {
+// AppendText writes a string: as it is when nothing in it means anything to JSON, else by encoding/json.
+func AppendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' || c == 0x7f {
 			raw, _ := json.Marshal(s)
