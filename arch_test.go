@@ -29,7 +29,7 @@ var floors = []struct {
 	{"internal/plot", 1}, {"internal/check", 1}, {"internal/judge", 1}, {"internal/incident", 1},
 	{"internal/uplink", 2}, {"internal/ingest", 2}, {"internal/series", 2}, {"internal/live", 2}, {"internal/auth", 2},
 	{"internal/store", 2}, {"internal/inventory", 2}, {"internal/members", 2}, {"internal/shape", 2},
-	{"internal/runner", 2}, {"internal/roster", 2}, {"internal/ledger", 2}, {"internal/alarm", 2}, {"internal/notify", 2},
+	{"internal/runner", 2}, {"internal/outbound", 2}, {"internal/roster", 2}, {"internal/ledger", 2}, {"internal/alarm", 2}, {"internal/notify", 2},
 	{"internal/series/seriestest", 3}, {"internal/series/pebble", 3}, {"internal/store/storetest", 3}, {"internal/store/pebble", 3},
 	{"internal/check/host", 3}, {"internal/check/checktest", 3}, {"internal/check/http", 3}, {"internal/check/tcp", 3}, {"internal/check/ping", 3}, {"internal/check/dns", 3},
 	{"internal/notify/notifytest", 3}, {"internal/notify/webhook", 3}, {"internal/notify/email", 3}, {"internal/notify/slack", 3}, {"internal/notify/ntfy", 3}, {"internal/notify/telegram", 3},
