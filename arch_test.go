@@ -56,7 +56,6 @@ var sdkHome = map[string][]string{
 	"golang.org/x/image":                       {"internal/plot"},
 	"golang.org/x/term":                        {"cmd/muster"},
 	"github.com/miekg/dns":                     {"internal/check/dns"},
-	"github.com/prometheus-community/pro-bing": {"internal/check/ping"},
 	"golang.org/x/net":                         {"internal/check/ping", "internal/check/http"},
 	"github.com/wneessen/go-mail":              {"internal/notify/email"},
 	"github.com/teambition/rrule-go":           {"internal/notify/calendar"},

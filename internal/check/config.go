@@ -230,6 +230,17 @@ func HostFault(host string) string {
 	return ""
 }
 
+// Normal writes a configuration as Probe.Config gives it: the fields of a struct in their order, characters as they are.
+func Normal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil // texts, numbers and lists of them cannot fail
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
+
 // short keeps a hostile name out of messages.
 func short(s string) string {
 	const most = 60

@@ -29,7 +29,7 @@ type Link struct {
 	Conn      net.Conn
 	Address   netip.AddrPort // it is connected to
 	Addresses []netip.Addr   // of the name, sorted
-	Resolve   time.Duration
+	Resolve   time.Duration  // zero for a numeric host
 	Connect   time.Duration
 }
 
@@ -90,7 +90,9 @@ func (e *Env) Connect(ctx context.Context, network, family, host string, port ui
 	link := &Link{}
 	start := time.Now()
 	found, err := e.Lookup(ctx, family, host)
-	link.Resolve = time.Since(start)
+	if _, numeric := netip.ParseAddr(host); numeric != nil {
+		link.Resolve = time.Since(start)
+	}
 	if err != nil {
 		return link, err
 	}
@@ -110,13 +112,16 @@ func (e *Env) Connect(ctx context.Context, network, family, host string, port ui
 	return link, nil
 }
 
-// Names gives the addresses of the name as text, for evidence.
-func (l *Link) Names() string {
-	if len(l.Addresses) == 1 {
-		return l.Addresses[0].String()
+// Names gives the addresses of the name as text, for evidence: sorted, since resolvers turn them round.
+func (l *Link) Names() string { return AddressNames(l.Addresses) }
+
+// AddressNames writes addresses beside each other.
+func AddressNames(addrs []netip.Addr) string {
+	if len(addrs) == 1 {
+		return addrs[0].String()
 	}
-	texts := make([]string, len(l.Addresses))
-	for i, addr := range l.Addresses {
+	texts := make([]string, len(addrs))
+	for i, addr := range addrs {
 		texts[i] = addr.String()
 	}
 	return strings.Join(texts, " ")

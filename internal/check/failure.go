@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"muster"
 )
 
 // The classes of errors that several kinds share. A kind may have more; docs/guide/checks.md lists all.
@@ -94,6 +96,16 @@ func (o *Outcome) Report(err error) {
 		o.Unable(f.Class, "%s", f.Text)
 	default:
 		o.Fail(f.Class, "%s", f.Text)
+	}
+}
+
+// Settle ends a run: nothing reported is StatusOK, and a run without a summary has its error for one.
+func (o *Outcome) Settle() {
+	if o.Status == "" {
+		o.Status = muster.StatusOK
+	}
+	if o.Summary == "" {
+		o.Summary = o.Error
 	}
 }
 

@@ -68,14 +68,13 @@ func (o *Outcome) Put(m *muster.Metric, v float64) {
 // control characters other than tabs and new lines, become dots.
 func (o *Outcome) Note(key, value string) {
 	const most = 500
-	value = plain(value)
 	if len(value) > most {
 		value = strings.ToValidUTF8(value[:most], "") + "..."
 	}
 	if o.Evidence == nil {
 		o.Evidence = map[string]string{}
 	}
-	o.Evidence[key] = value
+	o.Evidence[key] = plain(value)
 }
 
 // Fail says that the target is not as it should be. The first failure of a run stands.
@@ -172,7 +171,9 @@ func clip(s string) string {
 
 // plain makes text of what may be anything; it costs nothing when it is text.
 func plain(s string) string {
-	strange := func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }
+	strange := func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError
+	}
 	if strings.IndexFunc(s, strange) < 0 {
 		return s
 	}

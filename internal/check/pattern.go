@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -145,4 +146,20 @@ func (r *runes) ReadRune() (rune, int, error) {
 	c, size := utf8.DecodeRune(r.text[r.at:])
 	r.at += size
 	return c, size, nil
+}
+
+// Keeps says whether the pattern has a kept group of that name.
+func (p *Pattern) Keeps(name string) bool {
+	return p != nil && slices.ContainsFunc(p.groups, func(g Group) bool { return g.Name == name })
+}
+
+// MatchNameFault says what is wrong with the name of a match; "" for nothing.
+func MatchNameFault(name string) string {
+	word := func(c rune) bool {
+		return c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+	}
+	if name == "" || len(name) > 40 || strings.ContainsFunc(name, func(c rune) bool { return !word(c) }) {
+		return "must be 1 to 40 letters, digits, - and _"
+	}
+	return ""
 }

@@ -13,7 +13,7 @@ import (
 func Kinds() map[string]check.Kind {
 	kinds := map[string]check.Kind{}
 	for _, kind := range []check.Kind{
-		dns.New(),
+		dns.New(dns.Options{}),
 		http.New(),
 		ping.New(ping.Options{}),
 		tcp.New(),
