@@ -78,6 +78,7 @@ type Item struct {
 	ID         string           // of this change for this channel; equal to Message.ID in a message of one item
 	Incident   *muster.Incident // after the change
 	Change     muster.IncidentChange
+	By         string       // who acknowledged or resolved it, for people; empty when nobody did
 	Node       *muster.Node // nil for a check without node, or a node that is gone
 	URL        string       // of the incident's page
 	AckURL     string       // a signed link to acknowledge without signing in; empty when that is done already
