@@ -1,41 +1,21 @@
 // Package judge gives the decision of an alarm: a pure machine that takes a state and one input and gives
 // the state after it, with a verdict when the alarm fires or is well again.
+//
+// Time is that of the inputs, not of their arrival: a hold runs from one frame's instant to another's. An input
+// at or before the newest one judged changes nothing, so inputs may come twice and a saved state may be given all
+// that came since, again: the same verdicts come out, with the same instants and words. Only Silence, which says
+// that nothing came, asks a clock, and what it decides bears the instant at which it was due.
 package judge
 
 import (
-	"errors"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
 	"time"
 
 	"muster"
 )
-
-// Rule is a muster.Alarm, checked and made ready. It is safe for concurrent use.
-type Rule struct{ alarm muster.Alarm }
-
-// Compile checks what of an alarm decides (metric, attributes, check, condition, no_data, level) and fills in defaults.
-// The error is a *RuleError, which wraps ErrInvalid and names the fields as the API does: "condition.for".
-func Compile(a *muster.Alarm) (*Rule, error) { return &Rule{alarm: *a}, nil }
-
-// Metric gives the name of the metric that inputs are values of; empty when every frame is a sign of life and no more.
-func (r *Rule) Metric() string { return "" }
-
-// Condition gives the condition with defaults filled in; false when only silence is judged.
-func (r *Rule) Condition() (muster.Condition, bool) { return muster.Condition{}, false }
-
-// RuleError says which fields of an alarm are wrong; it wraps muster.ErrInvalid.
-type RuleError struct{ Fields []FieldError }
-
-// FieldError is what is wrong with one field.
-type FieldError struct {
-	Field   string // "condition.for"
-	Message string // "must be between 0 and 24 h"
-}
-
-// Error lists the fields.
-func (e *RuleError) Error() string { return "" }
-
-// Unwrap gives muster.ErrInvalid.
-func (e *RuleError) Unwrap() error { return muster.ErrInvalid }
 
 // Input is one value of a series at one instant, or one frame where only signs of life are judged.
 type Input struct {
@@ -51,77 +31,164 @@ type Verdict struct {
 	From, To muster.AlarmState // only AlarmOK and AlarmFiring
 	At       time.Time
 	Level    muster.Level
-	Why      string
-	Inputs   []muster.Input // oldest first, at most muster.MaxInputs
+	Why      string         // in words: "97 % for 5 min, limit 95 %"
+	Inputs   []muster.Input // the last that led there, oldest first, at most muster.MaxInputs; NaN for the silence
 }
 
-// State is how a rule stands on one series. The zero State is that of a series nothing was heard of. It is a value:
-// what it points to is never changed, so that an older State may be kept and gone back to.
-type State struct{ through int64 }
-
-// Status says how the alarm stands.
-func (s State) Status() muster.AlarmState { return muster.AlarmOK }
-
-// Since says when Status began, by the instants of inputs; zero when nothing was heard.
-func (s State) Since() time.Time { return time.Time{} }
-
-// Through gives the instant of the newest input judged, in Unix milliseconds; 0 for none. Inputs at or before it change nothing.
-func (s State) Through() int64 { return s.through }
-
-// Silent says that the no-data policy has been applied and nothing has come since.
-func (s State) Silent() bool { return false }
-
-// Plain says that nothing is lost when the state is forgotten and made anew from the next inputs: it is well, and no
-// hold is under way. A forecast's memory is not counted.
-func (s State) Plain() bool { return true }
+// Milliseconds.
+const (
+	farthest     = 253_402_300_799_999 // the last of the year 9999: no instant lies beyond
+	shortestPace = 500                 // inputs that come in a burst are no habit
+	patience     = 120_000             // the gap that breaks a hold where the rule has no no-data time
+)
 
 // Judge takes one input. The clock has no part in it: equal inputs give equal verdicts.
-func (r *Rule) Judge(s State, in Input, now time.Time) (State, *Verdict) { return s, nil }
+func (r *Rule) Judge(s State, in Input, _ time.Time) (State, *Verdict) {
+	if in.Late || in.At <= s.through || in.At > farthest {
+		return s, nil
+	}
+	if in.Value-in.Value != 0 { // NaN, or an infinity, which no measurement gives
+		if r.metric != "" {
+			return r.absent(s, in.At)
+		}
+		in.Value = 0
+	}
+	torn := r.torn(&s, in.At, s.heard)
+	if r.within > 0 {
+		s.trend.add(in.At, s.heard, in.Value, r.memory)
+	}
+	s.meet(in.At)
+	s.heard = in.At
+	s.flags &^= silent
+	bad, well := r.look(&s, in.Value)
+	if !bad && s.hold == 0 && !s.flags.has(firing) {
+		return s, nil
+	}
+	if s.flags.has(firing) {
+		return r.mending(s, in, torn, bad, well)
+	}
+	return r.breaking(s, in, torn, bad)
+}
 
-// Silence applies the no-data policy when it is due at now; call it when Wake says. The verdict's instant is when it was due.
-func (r *Rule) Silence(s State, now time.Time) (State, *Verdict) { return s, nil }
+// torn says whether too much time lies between two instants for a hold to go on: the no-data time, where silence then
+// means something; else more than that time, or than two minutes where there is none, and more than twice what lately lay
+// between inputs.
+func (r *Rule) torn(s *State, at, before int64) bool {
+	gap := at - before
+	switch {
+	case before == 0:
+		return false
+	case r.after > 0 && r.is != muster.NoDataKeep:
+		return gap >= r.after
+	case r.after > 0:
+		return gap > max(r.after, 2*int64(s.pace))
+	}
+	return gap > max(patience, 2*int64(s.pace))
+}
 
-// Wake says when Silence must be called next unless an input comes; false when silence means nothing now.
-func (r *Rule) Wake(s State) (at time.Time, ok bool) { return time.Time{}, false }
+// absent takes a frame in which the metric was not. Up to the no-data time nothing changes.
+func (r *Rule) absent(s State, at int64) (State, *Verdict) {
+	if s.heard == 0 {
+		s.heard = at
+	}
+	if r.torn(&s, at, s.through) {
+		// Nobody saw what was between: only from here on is it known to be missing.
+		s.heard = at
+		s.end()
+	}
+	s.meet(at)
+	if due, ok := r.due(&s); ok && at >= due {
+		return r.silence(s, due)
+	}
+	return s, nil
+}
 
-// Settle gives the state as it can be trusted at now: one whose newest input lies more than 5 min in the future was made
-// by a clock that was wrong, and begins anew without changing what it said. Call it for all states after this server's own clock went back.
-func (r *Rule) Settle(s State, now time.Time) State { return s }
+// look says whether the value is bad, and whether it is good enough for a recovery. It may be neither.
+func (r *Rule) look(s *State, v float64) (bad, well bool) {
+	if r.op == "" {
+		return false, true
+	}
+	if r.within > 0 {
+		var known bool
+		if v, known = r.forecast(s); !known {
+			return false, s.flags.has(mute) // the silence is over, at least
+		}
+	}
+	bad = r.op.Holds(v, r.limit)
+	if r.backOp == "" {
+		return bad, !bad
+	}
+	return bad, r.backOp.Holds(v, r.back)
+}
 
-// AppendState appends the bytes a state is kept in.
-func AppendState(b []byte, s State) []byte { return b }
+// breaking is the way from ok over pending to firing.
+func (r *Rule) breaking(s State, in Input, torn, bad bool) (State, *Verdict) {
+	if !bad || torn {
+		s.end()
+	}
+	if !bad {
+		return s, nil
+	}
+	if s.hold == 0 {
+		s.hold = in.At
+	}
+	s.count++
+	s.seen = s.seen.with(&in)
+	if in.At-s.hold < r.hold {
+		return s, nil
+	}
+	v := r.verdict(muster.AlarmFiring, r.whyFired(&s, &in), s.seen.inputs())
+	v.At = instant(s.turn(in.At, firing))
+	s.end()
+	return s, v
+}
 
-// ParseState reads what AppendState wrote; the error wraps ErrInvalid.
-func ParseState(b []byte) (State, error) { return State{}, errors.ErrUnsupported }
+// mending is the way from firing over recovering to ok.
+func (r *Rule) mending(s State, in Input, torn, bad, well bool) (State, *Verdict) {
+	s.seen = s.seen.with(&in)
+	if bad {
+		s.flags &^= mute
+	}
+	if !well || torn {
+		s.end()
+	}
+	if !well {
+		return s, nil
+	}
+	if s.hold == 0 {
+		s.hold = in.At
+	}
+	s.count++
+	if in.At-s.hold < r.backHold {
+		return s, nil
+	}
+	v := r.verdict(muster.AlarmOK, r.whyMended(&s, &in), s.seen.inputs())
+	v.At = instant(s.turn(in.At, 0))
+	s.end()
+	return s, v
+}
 
-// TransitionID names a change of an alarm on a series of a subject: equal for equal changes, and for no others.
+// verdict makes one of what is the same in all; its instant is missing.
+func (r *Rule) verdict(to muster.AlarmState, why string, inputs []muster.Input) *Verdict {
+	from := muster.AlarmOK
+	if to == muster.AlarmOK {
+		from = muster.AlarmFiring
+	}
+	return &Verdict{From: from, To: to, Level: r.level, Why: why, Inputs: inputs}
+}
+
+// TransitionID names a change of an alarm on a series of a subject: equal for equal changes, and for no others. The
+// series is its metric's Key, or what else tells it from the subject's others.
 func TransitionID(alarm muster.AlarmID, subject muster.NodeID, series string, at time.Time, to muster.AlarmState) string {
-	return ""
+	b := append([]byte("muster transition 1\x00"), alarm...)
+	b = append(b, 0)
+	b = append(b, subject[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(at.UnixMilli()))
+	b = append(append(b, to...), 0)
+	sum := sha256.Sum256(append(b, series...))
+	return hex.EncodeToString(sum[:16])
 }
 
-// TellWithin says how long after the breach people are told at the latest, when inputs come every period.
-func TellWithin(r *Rule, period time.Duration) time.Duration { return 0 }
-
-// Point is a value of the past.
-type Point struct {
-	At    int64   // Unix milliseconds; the beginning of the step
-	Value float64 // NaN for none; the average where a step has several
-	Min   float64 // used when Track.Step is not zero, as is Max
-	Max   float64
+func milliseconds(d time.Duration) int64 {
+	return int64(math.Ceil(float64(d) / float64(time.Millisecond)))
 }
-
-// Track is the past of one series.
-type Track struct {
-	Unit   string        // of the values (UCUM)
-	Step   time.Duration // of points that stand for several values each; zero: values as they came
-	Points []Point       // oldest first
-}
-
-// Span is a time in which the alarm would have fired.
-type Span struct {
-	From, To time.Time // To is zero when it still fired at the end
-	Why      string
-}
-
-// Backtest gives the times between from and to in which the rule would have been firing, by the same evaluator. Points before from warm it up.
-func Backtest(r *Rule, track Track, from, to time.Time) []Span { return nil }
