@@ -35,9 +35,7 @@ type Span struct {
 func Backtest(r *Rule, track Track, from, to time.Time) []Span {
 	if track.Step > 0 {
 		coarse := *r
-		if coarse.after > 0 {
-			coarse.after += milliseconds(track.Step)
-		}
+		coarse.slack = milliseconds(track.Step)
 		r = &coarse
 	}
 	b := backtest{from: from}

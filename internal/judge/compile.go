@@ -28,6 +28,7 @@ type Rule struct {
 	warm   int64
 
 	after int64 // 0: silence means nothing
+	slack int64 // added to after where points are coarse
 	is    muster.NoDataIs
 	level muster.Level
 }

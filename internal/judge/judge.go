@@ -79,7 +79,7 @@ func (r *Rule) torn(s *State, at, before int64) bool {
 	case before == 0:
 		return false
 	case r.after > 0 && r.is != muster.NoDataKeep:
-		return gap >= r.after
+		return gap >= r.after+r.slack
 	case r.after > 0:
 		return gap > max(r.after, 2*int64(s.pace))
 	}

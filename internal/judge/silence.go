@@ -32,7 +32,7 @@ func (r *Rule) due(s *State) (due int64, ok bool) {
 	if r.after == 0 || r.is == muster.NoDataKeep || s.heard == 0 || s.flags.has(silent) {
 		return 0, false
 	}
-	return s.heard + r.after, true
+	return s.heard + r.after + r.slack, true
 }
 
 // silence is what follows when no value came until due. Where it makes no verdict it leaves holds alone, for the

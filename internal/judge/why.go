@@ -65,7 +65,7 @@ func (r *Rule) whyMended(s *State, in *Input) string {
 	}
 	again := ""
 	if s.flags.has(mute) {
-		again = " again after " + span(s.hold-(s.since-r.after))
+		again = " again after " + span(s.hold-(s.since-r.after-r.slack))
 	}
 	switch {
 	case r.metric == "":
