@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/alarm/archive"
 	"muster/internal/series/graph"
 )
 
@@ -36,20 +37,14 @@ type Ledger interface {
 	Append(ctx context.Context, shard int, entries []Entry) error
 }
 
-// Row is one incident in its account's history. (At, ID) is its place; one written again replaces what was there.
-type Row struct {
-	At   int64 // when it was opened, in Unix milliseconds
-	ID   string
-	Body []byte
-}
+// Row is one incident in its account's history.
+type Row = archive.Row
 
 // History keeps incidents for looking back, newest first.
-type History interface {
-	// Put writes rows.
-	Put(ctx context.Context, account muster.AccountID, rows []Row) error
-	// Rows gives up to limit rows that come strictly before the place (before.At, before.ID), newest first, then by falling id.
-	Rows(ctx context.Context, account muster.AccountID, before Row, limit int) ([]Row, error)
-}
+type History = archive.History
+
+// IncidentFilter chooses incidents.
+type IncidentFilter = archive.Filter
 
 // Series answers for the past: the door to the time-series engine.
 type Series interface {
