@@ -145,7 +145,7 @@ func (s *sender) post(ctx context.Context, body message) (*notify.Failure, reply
 	header := http.Header{"Content-Type": {"application/json"}}
 	answer, err := s.o.Net.Post(ctx, s.o.API+"/bot"+s.Token+"/sendMessage", header, check.Normal(body))
 	if err != nil {
-		return &notify.Failure{Err: errors.New(outbound.Strike(err.Error(), s.Token)), Permanent: errors.Is(err, muster.ErrDenied)}, said
+		return &notify.Failure{Err: err, Permanent: errors.Is(err, muster.ErrDenied)}, said
 	}
 	known := json.Unmarshal(answer.Body, &said) == nil
 	if known && answer.OK() && said.OK {
