@@ -34,6 +34,10 @@ type fakeServer struct {
 	welcome  wire.Welcome
 	conns    map[*websocket.Conn]bool
 	changed  chan struct{}
+
+	capability byte // of a server that is not of today
+	numbers    []uint32
+	answers    []wire.Ran
 }
 
 func newFakeServer(t *testing.T) *fakeServer {
@@ -105,7 +109,13 @@ func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.CloseNow()
 	ctx := context.Background()
-	send := func(m wire.Message) { _ = conn.Write(ctx, websocket.MessageBinary, wire.Marshal(nil, 1, 1, m)) }
+	send := func(m wire.Message) {
+		b := wire.Marshal(nil, 1, 1, m)
+		if s.capability != 0 {
+			b[1] = s.capability
+		}
+		_ = conn.Write(ctx, websocket.MessageBinary, b)
+	}
 	nonce := make([]byte, wire.NonceSize)
 	rand.Read(nonce)
 	send(&wire.Challenge{Nonce: nonce})
@@ -165,6 +175,7 @@ func (s *fakeServer) serve(ctx context.Context, conn *websocket.Conn, send func(
 			switch m := m.(type) {
 			case *wire.SchemaDef:
 				schemas[m.Number] = len(m.Metrics)
+				s.numbers = append(s.numbers, m.Number)
 			case *wire.Frames:
 				for i, f := range m.Frames {
 					if n, known := schemas[f.Schema]; !known || n != len(f.Values) {
@@ -180,6 +191,8 @@ func (s *fakeServer) serve(ctx context.Context, conn *websocket.Conn, send func(
 				}
 			case *wire.Facts:
 				s.facts = append(s.facts, *m)
+			case *wire.Ran:
+				s.answers = append(s.answers, *m)
 			case *wire.Goodbye:
 				s.goodbyes = append(s.goodbyes, m.Reason)
 			}

@@ -109,7 +109,7 @@ func (s *segment) append(scratch []byte, f Frame, now int64) ([]byte, error) {
 		scratch = appendRecord(scratch, 0, &wire.SchemaDef{Number: number, Metrics: f.Schema.Metrics})
 	}
 	scratch = appendRecord(scratch, s.end, &wire.Frames{Frames: []wire.Frame{
-		{Source: f.Source, Schema: number, At: f.At, Values: f.Values},
+		{Source: f.Source, Schema: number, At: f.At, Values: f.Values, Note: f.Note},
 	}})
 	if err := s.write(scratch); err != nil {
 		return scratch, err
@@ -244,7 +244,7 @@ func (r *reader) frame(env wire.Envelope) (Frame, error) {
 	if schema == nil || len(schema.Metrics) != len(f.Values) {
 		return Frame{}, errCorrupt
 	}
-	return Frame{Source: f.Source, At: f.At, Schema: schema, Values: f.Values, position: env.Seq}, nil
+	return Frame{Source: f.Source, At: f.At, Schema: schema, Values: f.Values, Note: f.Note, position: env.Seq}, nil
 }
 
 // openSegment takes up a file that an earlier process wrote; it is not written any more.

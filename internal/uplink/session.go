@@ -21,8 +21,7 @@ const (
 
 	batchFrames  = 200 // in one message, at most
 	batchValues  = 32 << 10
-	window       = 4  // messages that wait for their acknowledgement, at most
-	schemaSlots  = 64 // numbers of schemas in use on one connection
+	window       = 4 // messages that wait for their acknowledgement, at most
 	closedByUser = websocket.StatusNormalClosure
 )
 
@@ -34,7 +33,10 @@ type session struct {
 	seq      uint64
 	buf      []byte
 	flying   []flight
-	numbers  map[muster.SchemaID]uint32
+	numbers  numbers
+	answers  chan *wire.Ran
+	assign   *wire.Assign // the parts that came of one that is not whole yet
+	peer     uint32       // capability of the server; set before listen begins
 	heard    atomic.Int64 // monotonic nanoseconds since started
 	started  time.Time
 }
@@ -62,7 +64,7 @@ func (u *Uplink) session(ctx context.Context, endpoint string) error {
 	if conn.Subprotocol() != wire.Subprotocol {
 		return fmt.Errorf("%w: it does not speak %s: is this a Muster server?", muster.ErrInvalid, wire.Subprotocol)
 	}
-	s := &session{uplink: u, conn: conn, endpoint: endpoint, numbers: map[muster.SchemaID]uint32{}, started: time.Now()}
+	s := &session{uplink: u, conn: conn, endpoint: endpoint, answers: make(chan *wire.Ran, 1), started: time.Now()}
 	welcome, err := s.greet(greeting)
 	if err != nil {
 		return err
@@ -71,6 +73,7 @@ func (u *Uplink) session(ctx context.Context, endpoint string) error {
 	if err := u.welcomed(welcome, endpoint); err != nil {
 		return err
 	}
+	s.numbers = newNumbers(s.peer)
 	u.connected.Store(true)
 	defer u.connected.Store(false)
 	u.connections.Add(1)
@@ -97,7 +100,11 @@ func (s *session) run(ctx context.Context) error {
 		case <-life.Done():
 			return context.Cause(life)
 		case message := <-incoming:
-			s.handle(message)
+			s.handle(life, message)
+		case answer := <-s.answers:
+			if err := s.send(life, answer); err != nil {
+				return because(life, err)
+			}
 		case <-s.uplink.options.Spool.Wake():
 		case <-look.C:
 			if len(s.flying) > 0 && time.Since(s.flying[0].at) > ackPatience {
@@ -165,13 +172,45 @@ func (s *session) watch(life context.Context, end context.CancelCauseFunc) {
 }
 
 // handle deals with one message of the server.
-func (s *session) handle(message wire.Message) {
+func (s *session) handle(life context.Context, message wire.Message) {
 	switch m := message.(type) {
 	case *wire.Ack:
 		s.acknowledged(m)
 	case *wire.Order:
 		s.uplink.options.OnOrder(*m)
+	case *wire.Assign:
+		s.assigned(m)
+	case *wire.Run:
+		s.uplink.options.OnRun(life, *m, func(answer *wire.Ran) {
+			answer.Request = m.Request
+			select {
+			case s.answers <- answer:
+			case <-life.Done():
+			}
+		})
 	}
+}
+
+// maxAssigned bounds the checks of all parts of one assignment.
+const maxAssigned = 50_000
+
+// assigned puts the parts of an assignment together and hands it on when it is whole.
+func (s *session) assigned(m *wire.Assign) {
+	if whole := s.assign; whole != nil {
+		whole.Add, whole.Remove, whole.Replace = append(whole.Add, m.Add...), append(whole.Remove, m.Remove...), whole.Replace || m.Replace
+		whole.More = m.More
+		m = whole
+	}
+	if n := max(len(m.Add), len(m.Remove)); n > maxAssigned {
+		s.uplink.options.Logger.Error("The server assigns more checks than an agent takes.", "checks", n, "at_most", maxAssigned)
+		m.Add, m.Remove = m.Add[:min(len(m.Add), maxAssigned)], m.Remove[:min(len(m.Remove), maxAssigned)]
+	}
+	s.assign = nil
+	if m.More {
+		s.assign = m
+		return
+	}
+	s.uplink.options.OnAssign(*m)
 }
 
 func (s *session) acknowledged(ack *wire.Ack) {
@@ -222,22 +261,21 @@ func (s *session) sendBatch(ctx context.Context, frames []Frame) error {
 		return nil
 	}
 	for i, f := range frames {
-		number, known := s.numbers[f.Schema.ID]
-		if !known && len(s.numbers) == schemaSlots {
+		number, known := s.numbers.of[f.Schema.ID]
+		if !known && s.numbers.full(f.Schema) {
 			// The numbers begin anew, which does not touch messages that were sent before.
 			if err := flush(frames[max(0, i-1)]); err != nil {
 				return err
 			}
-			clear(s.numbers)
+			s.numbers.clear()
 		}
 		if !known {
-			number = uint32(len(s.numbers) + 1)
-			s.numbers[f.Schema.ID] = number
+			number = s.numbers.add(f.Schema)
 			if err := s.send(ctx, &wire.SchemaDef{Number: number, Metrics: f.Schema.Metrics}); err != nil {
 				return err
 			}
 		}
-		message.Frames = append(message.Frames, wire.Frame{Source: f.Source, Schema: number, At: f.At, Values: f.Values})
+		message.Frames = append(message.Frames, wire.Frame{Source: f.Source, Schema: number, At: f.At, Values: f.Values, Note: f.Note})
 	}
 	return flush(frames[len(frames)-1])
 }
@@ -254,7 +292,7 @@ func (s *session) part(life context.Context, incoming <-chan wire.Message) error
 		case <-life.Done():
 			return context.Cause(life)
 		case message := <-incoming:
-			s.handle(message)
+			s.handle(life, message)
 		}
 	}
 	if err := s.send(life, &wire.Goodbye{Reason: s.uplink.options.Farewell()}); err != nil {
@@ -291,6 +329,9 @@ func (s *session) receive(ctx context.Context) (wire.Message, error) {
 	env, err := wire.ParseEnvelope(b)
 	if err != nil {
 		return nil, err
+	}
+	if s.peer == 0 {
+		s.peer = env.Capability
 	}
 	message, err := wire.Parse(env)
 	if refusal, ok := message.(*wire.Refusal); ok && err == nil {

@@ -16,6 +16,7 @@ type Frame struct {
 	At     int64
 	Schema *muster.Schema
 	Values []float64
+	Note   []byte // what a check says in words, at most muster.MaxNote bytes; seldom there
 
 	position uint64
 }
@@ -120,6 +121,9 @@ func OpenSpool(options SpoolOptions) (*Spool, error) {
 func (s *Spool) Append(f Frame) error {
 	if f.Schema == nil || len(f.Values) != len(f.Schema.Metrics) {
 		return fmt.Errorf("uplink: append: %w: the values do not fit the schema", muster.ErrInvalid)
+	}
+	if len(f.Source) > muster.MaxSource || len(f.Note) > muster.MaxNote { // a server would refuse the message, for ever
+		return fmt.Errorf("uplink: append: %w: the source or the note is too long", muster.ErrInvalid)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

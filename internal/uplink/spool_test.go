@@ -1,11 +1,14 @@
 package uplink_test
 
 import (
+	"encoding/hex"
 	"errors"
+	"flag"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,13 +63,13 @@ func TestSpoolGivesBackWhatWasPutIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openSpool(t, uplink.SpoolOptions{Dir: dir})
 			f := frame(5, 3)
-			f.Source, f.Values[1] = "container:db", math.NaN()
+			f.Source, f.Values[1], f.Note = "container:db", math.NaN(), []byte("in words")
 			if err := s.Append(f); err != nil {
 				t.Fatal(err)
 			}
 			put(t, s, 6, 2006, 4)
 			list := drain(s)
-			if len(list) != 2001 || list[0].Source != "container:db" || !math.IsNaN(list[0].Values[1]) || list[0].Schema.ID != schemaOf(3).ID {
+			if len(list) != 2001 || list[0].Source != "container:db" || !math.IsNaN(list[0].Values[1]) || string(list[0].Note) != "in words" || list[1].Note != nil || list[0].Schema.ID != schemaOf(3).ID {
 				t.Fatalf("got %d frames, the first %+v", len(list), list[0])
 			}
 			put(t, s, 2006, 2008, 4)
@@ -91,6 +94,99 @@ func TestSpoolRefusesAFrameThatDoesNotFitItsSchema(t *testing.T) {
 	f.Values = f.Values[:2]
 	if err := s.Append(f); !errors.Is(err, muster.ErrInvalid) {
 		t.Errorf("got %v", err)
+	}
+	long := frame(1, 3)
+	long.Note = make([]byte, muster.MaxNote+1)
+	if err := s.Append(long); !errors.Is(err, muster.ErrInvalid) {
+		t.Errorf("a note that no server takes: %v", err)
+	}
+	long.Note, long.Source = make([]byte, muster.MaxNote), strings.Repeat("x", muster.MaxSource+1)
+	if err := s.Append(long); !errors.Is(err, muster.ErrInvalid) {
+		t.Errorf("a source that no server takes: %v", err)
+	}
+	if n := s.Stats().Pending; n != 0 {
+		t.Errorf("%d pending", n)
+	}
+}
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+// goldenFrames are what the golden files hold.
+func goldenFrames() (list []uplink.Frame) {
+	for at := range int64(3) {
+		f := frame(at, 2+int(at)%2)
+		f.Values[1] = math.NaN()
+		list = append(list, f)
+	}
+	return list
+}
+
+func TestSpoolFilesAreTheGoldenOnes(t *testing.T) {
+	const name = "0000000000000000.spool"
+	dir := t.TempDir()
+	s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+	list := goldenFrames()
+	list[1].Source, list[1].Note = "check_01k5p0000000000000000000xy", []byte(`{"s":"HTTP 200"}`)
+	for _, f := range list {
+		if err := s.Append(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = s.Close()
+	content, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", "spool.hex")
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(hex.Dump(content)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hex.Dump(content) != string(want) {
+		t.Errorf("agents of other versions read these bytes; got\n%s", hex.Dump(content))
+	}
+}
+
+// A spool that an agent without notes left is taken up whole.
+func TestSpoolFilesOfAnOlderAgentAreRead(t *testing.T) {
+	dump, err := os.ReadFile(filepath.Join("testdata", "spool-capability-1.hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content []byte
+	for line := range strings.Lines(string(dump)) {
+		digits, _, _ := strings.Cut(line[8:], "|")
+		b, err := hex.DecodeString(strings.Join(strings.Fields(digits), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		content = append(content, b...)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "0000000000000000.spool"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openSpool(t, uplink.SpoolOptions{Dir: dir})
+	f := frame(3, 3)
+	f.Note = []byte("new")
+	if err := s.Append(f); err != nil {
+		t.Fatal(err)
+	}
+	list := drain(s)
+	if len(list) != 4 || string(list[3].Note) != "new" || s.Stats().Corrupt != 0 {
+		t.Fatalf("got %+v", list)
+	}
+	for i, want := range goldenFrames() {
+		got := list[i]
+		if got.Source != want.Source || got.At != want.At || got.Schema.ID != want.Schema.ID || got.Note != nil ||
+			got.Values[0] != want.Values[0] || !math.IsNaN(got.Values[1]) {
+			t.Errorf("frame %d is %+v", i, got)
+		}
 	}
 }
 

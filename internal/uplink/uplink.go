@@ -34,9 +34,13 @@ type Options struct {
 
 	OnWelcome func(*wire.Welcome) // called on the connection's goroutine: must not block
 	OnOrder   func(wire.Order)    // the same
-	Farewell  func() muster.FarewellReason
-	Now       func() time.Time // the agent's clock, for the time of sending; nil: time.Now
-	Logger    *slog.Logger
+	OnAssign  func(wire.Assign)   // the same; parts were put together
+	// OnRun, which must not block either, has another goroutine answer some time. The context ends with the
+	// connection, and an answer after that goes nowhere.
+	OnRun    func(ctx context.Context, run wire.Run, answer func(*wire.Ran))
+	Farewell func() muster.FarewellReason
+	Now      func() time.Time // the agent's clock, for the time of sending; nil: time.Now
+	Logger   *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
@@ -45,6 +49,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.OnOrder == nil {
 		o.OnOrder = func(wire.Order) {}
+	}
+	if o.OnAssign == nil {
+		o.OnAssign = func(wire.Assign) {}
+	}
+	if o.OnRun == nil {
+		o.OnRun = runsNothing
 	}
 	if o.Farewell == nil {
 		o.Farewell = func() muster.FarewellReason { return muster.FarewellStop }
@@ -56,6 +66,12 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// runsNothing is what an agent answers that runs no checks.
+func runsNothing(_ context.Context, _ wire.Run, answer func(*wire.Ran)) {
+	const why = "this agent runs no checks"
+	go answer(&wire.Ran{Status: muster.StatusUnknown, Summary: why, Class: "kind", Error: why})
 }
 
 // Validate says what is wrong with the options; the error wraps muster.ErrInvalid, or muster.ErrDenied
