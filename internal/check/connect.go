@@ -139,15 +139,9 @@ func (e *Env) dial(ctx context.Context, network string, to netip.AddrPort) (net.
 	if e.Dial != nil {
 		return e.Dial(ctx, network, to.String())
 	}
+	// Not DialTCP with a zero local address: that binds first, and then ports run out over all targets together.
 	dialer := net.Dialer{KeepAlive: -1} // no connection lives long enough for it
-	if network == "udp" {
-		return dialer.DialContext(ctx, network, to.String())
-	}
-	conn, err := dialer.DialTCP(ctx, network, netip.AddrPort{}, to)
-	if err != nil {
-		return nil, err
-	}
-	return conn, nil
+	return dialer.DialContext(ctx, network, to.String())
 }
 
 // attempt is what came of one address.

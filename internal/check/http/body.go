@@ -18,6 +18,7 @@ var errTooMuch = errors.New("more than is taken")
 type feed struct {
 	from io.Reader
 	left int
+	err  error // of the connection
 }
 
 // Read is io.Reader's; errTooMuch after the bound.
@@ -27,6 +28,9 @@ func (f *feed) Read(b []byte) (int, error) {
 	}
 	n, err := f.from.Read(b[:min(len(b), f.left)])
 	f.left -= n
+	if err != nil {
+		f.err = err
+	}
 	return n, err
 }
 

@@ -152,12 +152,14 @@ func (r *run) ask(at *hop, conn net.Conn, feed *feed) (*nethttp.Response, error)
 		r.spent.firstByte += time.Since(start)
 	case sendErr != nil:
 		return nil, check.Failed(r.ctx, check.ClassProtocol, "sending the request", sendErr)
+	default:
+		return nil, r.unread(feed, err)
 	}
 	const most = 5 // announcements such as 103 Early Hints
 	for range most {
 		answer, err := nethttp.ReadResponse(in, at.asked)
 		if err != nil {
-			return nil, r.unread(err)
+			return nil, r.unread(feed, err)
 		}
 		if answer.ProtoMajor != 1 {
 			return nil, &check.Failure{Class: check.ClassProtocol, Text: fmt.Sprintf("the answer is not HTTP/1: %q", answer.Proto)}
@@ -169,13 +171,16 @@ func (r *run) ask(at *hop, conn net.Conn, feed *feed) (*nethttp.Response, error)
 	return nil, &check.Failure{Class: check.ClassProtocol, Text: fmt.Sprintf("more than %d answers only announce one", most)}
 }
 
-// unread says why the head of an answer could not be read.
-func (r *run) unread(err error) error {
+// unread says why the head of an answer could not be read. A line that the end cut in two reads as a bad one:
+// what ended it is told.
+func (r *run) unread(feed *feed, err error) error {
 	switch {
-	case errors.Is(err, errTooMuch):
+	case feed.left <= 0:
 		return &check.Failure{Class: check.ClassProtocol, Text: fmt.Sprintf("the head of the answer is longer than %d KiB", maxHead>>10)}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.Is(feed.err, io.EOF):
 		return &check.Failure{Class: check.ClassProtocol, Text: "the connection was closed before the answer was complete"}
+	case feed.err != nil:
+		err = feed.err
 	}
 	return check.Failed(r.ctx, check.ClassProtocol, "reading the answer", err)
 }
