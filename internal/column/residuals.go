@@ -229,12 +229,16 @@ func (r *bitReader) rice(dst []int64, tail byte, count int) []int64 {
 
 // longRice reads a number that is far above the others, or that has many low bits.
 func (r *bitReader) longRice(k uint) uint64 {
-	q := uint(0)
-	for q < riceMost && r.take(1) == 1 {
-		q++
+	if r.n < riceMost+1 {
+		r.fill()
 	}
+	q := min(uint(bits.TrailingZeros64(^r.acc)), riceMost)
 	if q == riceMost {
+		r.acc >>= riceMost
+		r.n -= riceMost
 		return r.take64(uint(r.take(6)) + 1)
 	}
+	r.acc >>= q + 1
+	r.n -= q + 1
 	return uint64(q)<<k | r.take64(k)
 }
