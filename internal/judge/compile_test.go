@@ -179,6 +179,8 @@ func TestTellWithin(t *testing.T) {
 		{"metric=m op=> value=1 for=30s", time.Minute, 2*time.Minute + 2*time.Second},
 		{"metric=m op=> value=1 for=30s", 0, 32 * time.Second},
 		{"nodata=1m is=critical", 10 * time.Second, 62 * time.Second},
+		{"nodata=1m is=critical", time.Minute, 3*time.Minute + 2*time.Second},
+		{"metric=m nodata=1h is=critical", 0, time.Hour + 2*time.Second},
 	} {
 		a, _ := alarm(t, strings.Fields(c.words))
 		if got := judge.TellWithin(must(t, a), c.period); got != c.want {

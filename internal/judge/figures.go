@@ -18,15 +18,18 @@ func (r *Rule) unit(unit string) string {
 	return unit
 }
 
-// value gives a value with its unit: three digits that count, or as many as tell it from the other.
+// value gives a value with its unit: three digits that count, or five where these tell it from the other.
 func (r *Rule) value(v float64, unit string, other float64) string {
 	unit = r.unit(unit)
-	for digits := 3; ; digits += 2 {
-		text := figure(v, unit, digits)
-		if digits > 14 || v == other || text != figure(other, unit, digits) {
+	for _, digits := range []int{3, 5} {
+		if text := figure(v, unit, digits); v == other || text != figure(other, unit, digits) {
 			return text
 		}
 	}
+	if v < other {
+		return "just below " + figure(other, unit, 8)
+	}
+	return "just above " + figure(other, unit, 8)
 }
 
 // exact gives a limit as a person wrote it.

@@ -80,12 +80,16 @@ func (r *Rule) Settle(s State, now time.Time) State {
 // Delivery is how long a message takes at most on its way to a channel that answers.
 const Delivery = 2 * time.Second
 
+// Periods is how many periods a node may be silent at least, whatever its alarm says: who measures once a minute is
+// not gone after one. It is for those to keep who call Silence.
+const Periods = 3
+
 // TellWithin says how long after the breach people are told at the latest, when inputs come every period: the
 // breach is seen with the next input, must hold until the first input that is no less than condition.for later, and the
-// message takes its way. Where only silence fires it counts from the last sign of life.
+// message takes its way. Where only silence fires it counts from the last sign of life. A period of zero is not known.
 func TellWithin(r *Rule, period time.Duration) time.Duration {
 	if r.op == "" {
-		return time.Duration(r.after)*time.Millisecond + Delivery
+		return max(time.Duration(r.after)*time.Millisecond, Periods*period) + Delivery
 	}
 	hold := time.Duration(r.hold) * time.Millisecond
 	if period <= 0 {
