@@ -8,16 +8,19 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"muster"
 	"muster/internal/telemetry"
 )
 
-// MaxAppend is how many bytes of keys, states and transitions one Append takes: they are written together.
-const MaxAppend = 250 << 10
+// MaxAppend is how many bytes one Append takes: of keys, states and transitions, and some 10 bytes more
+// for each entry. They are written together.
+const MaxAppend = 256 << 10
 
 // MaxKey is the longest key, in bytes.
 const MaxKey = 512
@@ -88,52 +91,214 @@ func (o *Options) Validate() error {
 	return nil
 }
 
+func (o *Options) fill() {
+	if o.Domain == "" {
+		o.Domain = "all"
+	}
+	if o.Keep == nil {
+		o.Keep = func(string, []byte, time.Duration) bool { return true }
+	}
+	if o.Appended == nil {
+		o.Appended = func(int, []Row) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}
+
 // Ledger holds the logs of the shards that this process owns. It is safe for use by many goroutines.
 type Ledger struct {
-	store Store
-	opts  Options
+	store  Store
+	opts   Options
+	shards []*shard
+	life   context.Context // of the writers: it ends when Close does not wait any longer
+	kill   context.CancelFunc
+	writer sync.WaitGroup
+	tell   tell
+}
+
+type tell struct {
+	appends, rows, batches, bytes, retries, lost, turned, closed *telemetry.Counter
+	seconds                                                      *telemetry.Histogram
 }
 
 // Open takes the open days of all owned shards and reads their states. Nothing of the log is handed to
 // Appended: who follows reads Rows from its cursor first. Close ends the ledger.
 func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
-	return nil, muster.ErrUnavailable
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o.fill()
+	t := o.Telemetry
+	l := &Ledger{store: store, opts: o, tell: tell{
+		appends: t.Counter("muster_ledger_appends_total"), rows: t.Counter("muster_ledger_rows_total"),
+		batches: t.Counter("muster_ledger_batches_total"), bytes: t.Counter("muster_ledger_bytes_total"),
+		retries: t.Counter("muster_ledger_retries_total"), lost: t.Counter("muster_ledger_shards_lost_total"),
+		turned: t.Counter("muster_ledger_days_turned_total"), closed: t.Counter("muster_ledger_days_closed_total"),
+		seconds: t.Histogram("muster_ledger_batch_seconds"),
+	}}
+	for i := range o.Shards {
+		l.shards = append(l.shards, &shard{l: l, id: i})
+	}
+	if err := l.takeAll(ctx); err != nil {
+		return nil, err
+	}
+	l.life, l.kill = context.WithCancel(context.WithoutCancel(ctx))
+	t.Gauge("muster_ledger_states", func() float64 { return l.sum(func(s *shard) int { return len(s.states) }) })
+	t.Gauge("muster_ledger_waiting", func() float64 { return l.sum(func(s *shard) int { return len(s.queue) }) })
+	return l, nil
+}
+
+// atOnce is how many shards are taken at the same time: each is some round trips to the store.
+const atOnce = 16
+
+func (l *Ledger) takeAll(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for _, s := range l.shards {
+		if _, mine := l.opts.Owns(s.id); !mine {
+			continue
+		}
+		places <- struct{}{}
+		group.Go(func() {
+			defer func() { <-places }()
+			err := s.take(ctx)
+			if errors.Is(err, muster.ErrConflict) {
+				l.opts.Logger.Error("ledger: a shard has another owner", "shard", s.id, "error", err)
+			} else if err != nil {
+				cancel(fmt.Errorf("ledger: open: %w", err))
+			}
+		})
+	}
+	group.Wait()
+	return context.Cause(ctx)
+}
+
+func (l *Ledger) sum(of func(*shard) int) (sum float64) {
+	for _, s := range l.shards {
+		s.mu.Lock()
+		sum += float64(of(s))
+		s.mu.Unlock()
+	}
+	return sum
 }
 
 // Take takes and reads one shard that this process came to own after Open, or owns again under a higher
 // epoch after it was lost. It changes nothing for one that is held.
-func (l *Ledger) Take(ctx context.Context, shard int) error { return muster.ErrUnavailable }
+func (l *Ledger) Take(ctx context.Context, shard int) error {
+	s, err := l.shard(shard)
+	if err == nil {
+		err = s.take(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: take: %w", err)
+	}
+	return nil
+}
+
+// shard gives one that this process owns as far as it knows.
+func (l *Ledger) shard(id int) (*shard, error) {
+	if id < 0 || id >= len(l.shards) {
+		return nil, fmt.Errorf("%w: there is no shard %d", muster.ErrInvalid, id)
+	}
+	if _, mine := l.opts.Owns(id); !mine {
+		return nil, fmt.Errorf("%w: shard %d is not owned", muster.ErrUnavailable, id)
+	}
+	return l.shards[id], nil
+}
 
 // Get gives the state of a key, which must not be changed; false when there is none.
-func (l *Ledger) Get(shard int, key string) ([]byte, bool) { return nil, false }
+func (l *Ledger) Get(shard int, key string) ([]byte, bool) {
+	if shard < 0 || shard >= len(l.shards) {
+		return nil, false
+	}
+	s := l.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.states[key]
+	return v.bytes, ok
+}
 
 // Each calls fn for every key of the shard that begins with prefix, in the order of keys. The states
 // must not be changed. fn may use the ledger.
-func (l *Ledger) Each(shard int, prefix string, fn func(key string, state []byte)) {}
-
-// Append makes the entries durable, all or none, in their order, and gives the place of the last.
-// Appends of one shard that come together share a write.
-//
-//   - ErrLimited: they are more than MaxAppend bytes; nothing was written.
-//   - ErrInvalid: a key is not one; nothing was written.
-//   - ErrUnavailable: the shard is not owned, or ctx ended first. In the second case the entries may
-//     become durable yet; then Appended hears of them.
-//   - ErrConflict: another owner took the shard. Its states are dropped and all further appends fail.
-func (l *Ledger) Append(ctx context.Context, shard int, entries []Entry) (Position, error) {
-	return Position{}, muster.ErrUnavailable
+func (l *Ledger) Each(shard int, prefix string, fn func(key string, state []byte)) {
+	if shard < 0 || shard >= len(l.shards) {
+		return
+	}
+	for _, found := range l.shards[shard].list(prefix) {
+		fn(found.key, found.bytes)
+	}
 }
 
-// Rows reads up to limit rows after the place, in order and over days, up to the newest that is known
-// to be durable. Fewer than limit means that there are no more now. Days that were closed are skipped: they hold no news.
-func (l *Ledger) Rows(ctx context.Context, shard int, after Position, limit int) ([]Row, error) {
-	return nil, muster.ErrUnavailable
+// Append makes the entries durable, all or none, in their order, and gives the place of the last; their
+// bytes are copied. Appends of one shard that come together share a write.
+//
+//   - ErrLimited: they are more than MaxAppend; nothing was written.
+//   - ErrInvalid: a key is not one; nothing was written.
+//   - ErrUnavailable: the shard is not owned or the ledger closed, and nothing was written; or ctx ended
+//     first, and the entries may become durable yet: then Appended hears of them.
+//   - ErrConflict: another owner took the shard. Its states are dropped and all further appends fail. The
+//     entries may have become durable before, and the new owner then knows of them.
+func (l *Ledger) Append(ctx context.Context, shard int, entries []Entry) (Position, error) {
+	s, err := l.shard(shard)
+	if err != nil {
+		return Position{}, fmt.Errorf("ledger: append: %w", err)
+	}
+	at, err := s.append(ctx, entries)
+	if err != nil {
+		return Position{}, fmt.Errorf("ledger: append: %w", err)
+	}
+	return at, nil
 }
 
 // Last gives the place of the newest durable row of the shard; false when the shard is not held.
-func (l *Ledger) Last(shard int) (Position, bool) { return Position{}, false }
+func (l *Ledger) Last(shard int) (Position, bool) {
+	if shard < 0 || shard >= len(l.shards) {
+		return Position{}, false
+	}
+	s := l.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stands != held {
+		return Position{}, false
+	}
+	return s.last(), true
+}
 
 // Run turns days at midnight UTC and closes those that were followed, until ctx ends.
-func (l *Ledger) Run(ctx context.Context) error { return nil }
+func (l *Ledger) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			for _, s := range l.shards {
+				s.tend()
+			}
+		}
+	}
+}
+
+// patience is how long Close waits for writes under way.
+const patience = 5 * time.Second
 
 // Close takes no more appends and waits, for a few seconds at most, for what is under way.
-func (l *Ledger) Close() error { return nil }
+func (l *Ledger) Close() error {
+	for _, s := range l.shards {
+		s.mu.Lock()
+		s.closing = true
+		s.mu.Unlock()
+	}
+	timer := time.AfterFunc(patience, l.kill)
+	defer timer.Stop()
+	l.writer.Wait()
+	l.kill()
+	return nil
+}
