@@ -118,15 +118,25 @@ func (s *Store) Rows(ctx context.Context, account muster.AccountID, stream, befo
 		limit = defaultEvents
 	}
 	limit = min(limit, maxEvents)
-	rows, err = s.engine.ListEvents(ctx, account, stream, from, limit+1)
-	if err != nil {
-		return nil, "", fmt.Errorf("store: read %s: %w", stream, err)
-	}
+	rows, err = s.RowsBefore(ctx, account, stream, from, limit+1)
 	if len(rows) > limit {
 		rows = rows[:limit]
 		next = cursor(rows[limit-1])
 	}
-	return rows, next, nil
+	return rows, next, err
+}
+
+// RowsBefore reads up to limit entries of a stream that come strictly before (place.At, place.ID), newest
+// first and then by falling id; before the zero place come all.
+func (s *Store) RowsBefore(ctx context.Context, account muster.AccountID, stream string, place EventRow, limit int) ([]EventRow, error) {
+	if place.At == 0 && place.ID == "" {
+		place.At = math.MaxInt64
+	}
+	rows, err := s.engine.ListEvents(ctx, account, stream, place, limit)
+	if err != nil {
+		return nil, fmt.Errorf("store: read %s: %w", stream, err)
+	}
+	return rows, nil
 }
 
 func newEventID(at time.Time) string {
