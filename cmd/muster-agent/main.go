@@ -20,6 +20,7 @@ import (
 	"muster"
 	"muster/internal/agent"
 	"muster/internal/check"
+	"muster/internal/check/all"
 	"muster/internal/check/host"
 )
 
@@ -166,7 +167,7 @@ func (s *settings) options(out io.Writer) (agent.Options, *host.Host) {
 	machine := host.New(host.Options{})
 	return agent.Options{
 		Server: s.server, Token: s.token, Pin: s.pin, State: s.state, Hostname: s.hostname, Period: s.period,
-		Version: version, Collectors: []check.Collector{machine}, Describer: machine, Proxy: http.ProxyFromEnvironment,
+		Version: version, Collectors: []check.Collector{machine}, Describer: machine, Kinds: all.Kinds(), Proxy: http.ProxyFromEnvironment,
 		Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})),
 	}, machine
 }

@@ -13,11 +13,13 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"muster"
 	"muster/internal/check"
+	"muster/internal/runner"
 	"muster/internal/uplink"
 	"muster/internal/wire"
 )
@@ -99,6 +101,8 @@ type Agent struct {
 	identity *uplink.Identity
 	spool    *uplink.Spool
 	uplink   *uplink.Uplink
+	runner   *runner.Runner // nil: it runs no checks
+	asked    chan struct{}  // has an element for each run that the server waits for
 	clock    *clock
 	schedule *schedule
 	sources  []*source
@@ -152,11 +156,18 @@ func (a *Agent) open() error {
 	}); err != nil {
 		return err
 	}
-	a.uplink, err = uplink.New(uplink.Options{
+	options := uplink.Options{
 		Server: a.options.Server, Token: a.options.Token, Pin: a.options.Pin, Identity: a.identity, Spool: a.spool,
 		Hello: a.hello, Dial: a.options.Dial, Proxy: a.options.Proxy, OnWelcome: a.welcomed, OnOrder: a.order,
 		Farewell: a.options.Farewell, Now: a.clock.Now, Logger: a.options.Logger,
-	})
+	}
+	if a.options.Kinds != nil {
+		if a.runner, err = a.newRunner(); err != nil {
+			return err
+		}
+		options.OnAssign, options.OnRun = a.assign, a.run
+	}
+	a.uplink, err = uplink.New(options)
 	return err
 }
 
@@ -190,20 +201,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	facts := a.describe(ctx)
 	a.facts.Store(&facts)
 	young := !a.identity.Enrolled() || time.Since(a.identity.CreatedAt) < youth
-	measured := make(chan struct{})
-	factsTold := make(chan struct{})
-	go func() {
-		defer close(measured)
-		a.measure(ctx, young)
-	}()
-	go func() {
-		defer close(factsTold)
-		a.tellFacts(ctx)
-	}()
+	var others sync.WaitGroup
+	others.Go(func() { a.measure(ctx, young) })
+	others.Go(func() { a.tellFacts(ctx) })
+	if a.runner != nil {
+		others.Go(func() { _ = a.runner.Run(ctx) }) // gives nil
+	}
 	err := a.uplink.Run(ctx)
 	cancel()
-	<-measured
-	<-factsTold
+	others.Wait()
 	if err != nil {
 		err = fmt.Errorf("agent: %w", err)
 	}
@@ -225,12 +231,21 @@ func (a *Agent) measure(ctx context.Context, young bool) {
 			now := a.clock.Now()
 			if due := a.schedule.due(); !now.Before(due) {
 				a.once(ctx, instant(due, now))
-				a.clock.settle(a.spool.Stats().Pending <= uint64(len(a.sources)))
+				a.clock.settle(a.spool.Stats().Pending <= a.usual())
 				a.schedule.advance(a.clock.Now())
 			}
 		}
 		timer.Reset(a.schedule.due().Sub(a.clock.Now()))
 	}
+}
+
+// usual is how many frames may wait when nothing holds them up: one of everything that is measured.
+func (a *Agent) usual() uint64 {
+	n := len(a.sources)
+	if a.runner != nil {
+		n += a.runner.Stats().Checks
+	}
+	return uint64(n)
 }
 
 // instant is the time a measurement bears: that at which it was due, if it is hardly later, since
@@ -288,6 +303,9 @@ func (a *Agent) report(s *source, err error) {
 func (a *Agent) welcomed(w *wire.Welcome) {
 	if w.Period > 0 {
 		a.order(wire.Order{Period: w.Period})
+	}
+	if a.runner != nil {
+		a.runner.Resend() // it may be another server, or one that started anew
 	}
 	a.options.OnWelcome(w.Node)
 }

@@ -28,6 +28,7 @@ type fakeServer struct {
 	metrics  map[string][]muster.Metric // by source
 	frames   map[string][]wire.Frame
 	goodbyes []muster.FarewellReason
+	answers  []wire.Ran
 	conn     *websocket.Conn
 }
 
@@ -37,6 +38,7 @@ func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
+	conn.SetReadLimit(wire.MaxMessage)
 	ctx := context.Background()
 	send := func(m wire.Message) { _ = conn.Write(ctx, websocket.MessageBinary, wire.Marshal(nil, 1, 1, m)) }
 	nonce := make([]byte, wire.NonceSize)
@@ -72,6 +74,8 @@ func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				s.frames[f.Source] = append(s.frames[f.Source], f)
 				s.metrics[f.Source] = sources[f.Schema]
 			}
+		case *wire.Ran:
+			s.answers = append(s.answers, *m)
 		case *wire.Goodbye:
 			s.goodbyes = append(s.goodbyes, m.Reason)
 		}

@@ -183,7 +183,9 @@ func TestFigures(t *testing.T) {
 	}
 	used = cpuTime() - used
 	slices.Sort(late)
-	at := func(share float64) time.Duration { return late[int(float64(len(late)-1)*share)].Round(10 * time.Microsecond) }
+	at := func(share float64) time.Duration {
+		return late[int(float64(len(late)-1)*share)].Round(10 * time.Microsecond)
+	}
 	fmt.Printf("%d checks each %v for %v on one core, their target on the same: %+v\n", checks, period, *figures, r.Stats())
 	fmt.Printf("start after it was due: p50 %v, p99 %v, p99.9 %v, most %v; %.0f %% of the core\n",
 		at(0.5), at(0.99), at(0.999), at(1), 100*used.Seconds()/figures.Seconds())

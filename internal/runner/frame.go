@@ -23,6 +23,7 @@ const (
 	maxKey      = 100
 	maxValue    = 1000
 	maxReadings = 500
+	maxDescribe = 256 << 10 // of all metrics' descriptions together, about
 )
 
 // form is how a check's results become frames. It is kept between runs: nearly always the same metrics come.
@@ -157,8 +158,16 @@ func tidy(out *check.Outcome) {
 		out.Summary = string(out.Status)
 	}
 	out.Evidence = tidyEvidence(out.Evidence)
+	size := 0
 	out.Readings = slices.DeleteFunc(out.Readings, func(r muster.Reading) bool {
-		return r.Metric == nil || math.IsNaN(r.Value) || math.IsInf(r.Value, 0)
+		if r.Metric == nil || math.IsNaN(r.Value) || math.IsInf(r.Value, 0) {
+			return true
+		}
+		size += len(r.Metric.Name) + len(r.Metric.Unit)
+		for _, a := range r.Metric.Attrs {
+			size += len(a.Key) + len(a.Value)
+		}
+		return size > maxDescribe
 	})
 	out.Readings = out.Readings[:min(len(out.Readings), maxReadings)]
 }

@@ -419,6 +419,27 @@ func TestAProbeThatBreaks(t *testing.T) {
 	})
 }
 
+// However much a probe tells, its frame's schema fits a message.
+func TestADescriptionHasABound(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.script("wordy", func(_ context.Context, out *check.Outcome) {
+			for i := range 400 {
+				m := check.Gauge("m"+strconv.Itoa(i), "1")
+				for k := range 14 {
+					m.Attrs = append(m.Attrs, muster.Attr{Key: "k" + string(rune('a'+k)), Value: strings.Repeat("v", muster.MaxAttrValue)})
+				}
+				out.Put(m, 1)
+			}
+		})
+		w.runner.Assign([]check.Assignment{assignment(1, "wordy")}, nil, true)
+		time.Sleep(10 * time.Second)
+		f := w.took()
+		if len(f) != 1 || len(f[0].Values) < 10 || len(f[0].Schema.AppendCanonical(nil)) > 512<<10 {
+			t.Errorf("%d frames; a description of %d bytes", len(f), len(f[0].Schema.AppendCanonical(nil)))
+		}
+	})
+}
+
 func TestARemovedCheckSaysNoMore(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, w *world) {
 		w.script("slow", func(context.Context, *check.Outcome) { time.Sleep(time.Second) })
