@@ -39,7 +39,7 @@ func (s *sender) compose(ctx context.Context, m *notify.Message) ([]byte, error)
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text(0))
 	msg.AddAlternativeString(gomail.TypeTextHTML, html)
 	if picture != nil {
-		if err := msg.EmbedReader(pictureID, bytes.NewReader(picture), gomail.WithFileContentType("image/png"), gomail.WithFileContentID(pictureID)); err != nil {
+		if err := msg.EmbedReader(pictureID, bytes.NewReader(picture), gomail.WithFileContentType("image/png")); err != nil {
 			return nil, err
 		}
 	}

@@ -114,18 +114,19 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // connect opens a session and says who asks. The connection ends with ctx; close ends both.
 func (s *sender) connect(ctx context.Context) (client *smtp.Client, close func(), err error) {
-	close = func() {}
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+	end := func() {}
+	close = func() { end() } // whatever was dialled by then: the library leaves it open after an error
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
 		open := s.d.o.Net.Dial
 		if !s.own {
 			open = (&net.Dialer{}).DialContext // chosen by who runs the server: allowed wherever it is
 		}
-		raw, err := open(ctx, network, address)
+		raw, err := open(dialing, network, address)
 		if err != nil {
 			return nil, err
 		}
 		stop := context.AfterFunc(ctx, func() { raw.Close() })
-		close = func() { stop(); raw.Close() }
+		end = func() { stop(); raw.Close() }
 		conn := net.Conn(&bounded{Conn: raw, left: maxReplies})
 		if s.via.tls {
 			conn = tls.Client(conn, s.tlsConfig())
@@ -147,7 +148,7 @@ func (s *sender) connect(ctx context.Context) (client *smtp.Client, close func()
 		return nil, close, fmt.Errorf("the mail server cannot be used: %w", err)
 	}
 	client, err = c.DialToSMTPClientWithContext(ctx)
-	return client, func() { close() }, err
+	return client, close, err
 }
 
 // auth demands encryption before the password, except within this machine.
