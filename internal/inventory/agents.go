@@ -189,7 +189,7 @@ func (inv *Inventory) learn(ctx context.Context, e *entry, change func(*muster.N
 // renew puts a changed document on the board and tells of it.
 func (inv *Inventory) renew(node *muster.Node) {
 	inv.admit(inv.board(node.Account), node)
-	inv.opts.Changed(Change{Account: node.Account, Node: node.ID})
+	inv.opts.Changed(Change{Account: node.Account, Node: node.ID, Edited: true})
 }
 
 func sameNode(a, b *muster.Node) bool {

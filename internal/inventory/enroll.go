@@ -124,7 +124,7 @@ func (inv *Inventory) Enroll(ctx context.Context, s Sighting) (Identity, error) 
 		ID: "node.joined/" + node.ID.String(), Account: node.Account, At: inv.opts.Now(), Kind: "node.joined", Actor: actorAgent,
 		Subject: node.ID.String(), Name: node.Name, Text: "joined from " + orNone(s.Remote),
 	})
-	inv.opts.Changed(Change{Account: node.Account, Node: node.ID})
+	inv.opts.Changed(Change{Account: node.Account, Node: node.ID, Edited: true})
 	return inv.identity(ctx, e)
 }
 

@@ -86,6 +86,7 @@ func (o *Options) fill() {
 type Change struct {
 	Account muster.AccountID
 	Node    muster.NodeID
+	Edited  bool // its document is another, or new
 	Gone    bool // the node was deleted
 }
 

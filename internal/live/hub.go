@@ -101,11 +101,20 @@ func (h *Hub) tidy(account muster.AccountID, r *room) {
 	}
 }
 
-// key is what changes are coalesced by: one node within a topic; anything else stands for itself.
+// key is what changes are coalesced by: one node, or one thing with a key, within a topic; anything else stands for itself.
 type key struct {
 	topic string
+	text  string
 	node  muster.NodeID
-	seq   uint64 // zero for nodes
+	seq   uint64 // zero for those that coalesce
+}
+
+func (rec *record) key() key {
+	k := key{topic: rec.event.Topic, text: rec.event.Key, node: rec.event.Node}
+	if k.node.IsZero() && k.text == "" {
+		k.seq = rec.seq
+	}
+	return k
 }
 
 // record is the newest change of a key.
@@ -141,17 +150,14 @@ func (r *room) publish(e Event) (stale bool) {
 		r.floor = r.seq // for one who comes back in this very moment
 		return true
 	}
-	k := key{topic: e.Topic, node: e.Node}
-	if e.Node.IsZero() {
-		k.seq = r.seq
-	}
+	rec := record{seq: r.seq, event: e}
+	k := rec.key()
 	if len(r.recent) >= r.opts.Remember {
 		if _, known := r.recent[k]; !known {
 			clear(r.recent)
 			r.floor = r.seq - 1
 		}
 	}
-	rec := record{seq: r.seq, event: e}
 	r.recent[k] = rec
 	for s := range r.subs {
 		s.offer(k, rec)
@@ -210,11 +216,7 @@ func (r *room) join(s *Subscription, lastID string) bool {
 	}
 	slices.SortFunc(missed, func(a, b record) int { return cmp.Compare(a.seq, b.seq) })
 	for _, rec := range missed {
-		k := key{topic: rec.event.Topic, node: rec.event.Node}
-		if rec.event.Node.IsZero() {
-			k.seq = rec.seq
-		}
-		s.offer(k, rec)
+		s.offer(rec.key(), rec)
 	}
 	return true
 }

@@ -19,6 +19,11 @@ const (
 	TopicNodes = "nodes"
 	// TopicEvents carries new lines of the changelog.
 	TopicEvents = "events"
+	// TopicResults carries the results of checks, TopicChecks that a check's status or document is another.
+	TopicResults = "results"
+	TopicChecks  = "checks"
+	// TopicIncidents carries incidents, whenever they change.
+	TopicIncidents = "incidents"
 )
 
 // KindResync tells a subscriber that it missed changes: it must read everything it shows again.
@@ -30,6 +35,7 @@ type Event struct {
 	Topic   string        // what subscribers choose by: "nodes"
 	Kind    string        // the name of the event at the client: "node"
 	Node    muster.NodeID // zero when it is not about one node
+	Key     string        // of two waiting changes of one topic and key only the newer is told; empty with a zero Node: all are
 	// Data fetches the value when a subscriber takes the event: at most once for each subscriber, from
 	// its goroutine, so it must be safe to call from anywhere. A nil value leaves the event out.
 	Data func() any

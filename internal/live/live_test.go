@@ -62,6 +62,25 @@ func TestChangesOfOneNodeBecomeOne(t *testing.T) {
 	nothing(t, s)
 }
 
+func TestChangesOfOneKeyBecomeOne(t *testing.T) {
+	h := live.New(live.Options{})
+	account := muster.NewAccountID()
+	s := h.Subscribe(account, live.Want{Topics: []string{live.TopicIncidents}})
+	defer s.Close()
+	tell := func(key string, value any) {
+		h.Publish(live.Event{Account: account, Topic: live.TopicIncidents, Kind: "incident", Key: key, Data: func() any { return value }})
+	}
+	tell("a", 1)
+	tell("b", 2)
+	tell("a", 3)
+	tell("", 4)
+	tell("", 5) // without a key all are told
+	if got := values(next(t, s)); !slices.Equal(got, []any{2, 3, 4, 5}) {
+		t.Errorf("got %v", got)
+	}
+	nothing(t, s)
+}
+
 func TestValueIsFetchedWhenTaken(t *testing.T) {
 	h := live.New(live.Options{})
 	account, node := muster.NewAccountID(), muster.NewNodeID()
