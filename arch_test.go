@@ -58,6 +58,8 @@ var sdkHome = map[string][]string{
 	"github.com/miekg/dns":                     {"internal/check/dns"},
 	"golang.org/x/net":                         {"internal/check/ping", "internal/check/http"},
 	"github.com/wneessen/go-mail":              {"internal/notify/email"},
+	"github.com/emersion/go-smtp":              {"internal/notify/notifytest"}, // a mail server for tests
+	"github.com/emersion/go-sasl":              {"internal/notify/notifytest"},
 	"github.com/teambition/rrule-go":           {"internal/notify/calendar"},
 	"github.com/yuin/goldmark":                 {"internal/web/shell"},
 	"github.com/microcosm-cc/bluemonday":       {"internal/web/shell"},

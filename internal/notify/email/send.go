@@ -25,6 +25,9 @@ func (s *sender) Send(ctx context.Context, m *notify.Message) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.d.o.Timeout, late)
 	defer cancel()
 	waiting := s.d.progress.waiting(m.ID, s.to)
+	if len(waiting) == 0 { // another attempt was faster
+		return nil
+	}
 	body, err := s.compose(ctx, m)
 	if err != nil {
 		return &notify.Failure{Err: fmt.Errorf("the mail could not be written: %w", err), Permanent: true}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -188,9 +189,10 @@ func TestTogether(t *testing.T) {
 	m := (&notifytest.MailServer{}).Start(t)
 	s := sender(t, driver(t, email.Options{}), via(m, "smtp", ""))
 	var wg sync.WaitGroup
-	for range 8 {
+	for i := range 8 {
 		wg.Go(func() {
 			for _, message := range []*notify.Message{notifytest.Opened(), notifytest.Resolved()} {
+				message.ID += strconv.Itoa(i)
 				if err := s.Send(t.Context(), message); err != nil {
 					t.Error(err)
 				}
