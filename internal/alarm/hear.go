@@ -39,8 +39,8 @@ func (s *shard) hear(f *muster.Frame, now time.Time) {
 	}
 	late := f.At <= src.newest || time.Duration(f.Sent-f.At)*time.Millisecond > max(lateAfter, 2*src.period)
 	src.newest = max(src.newest, f.At)
-	if src.of == "" && f.At <= sub.left.at {
-		return // from before a goodbye
+	if src.of == "" && sub.left.at != 0 {
+		return // from before a goodbye: an agent that is back has taken it back
 	}
 	for i := range src.plan {
 		c := &src.plan[i]
@@ -184,24 +184,26 @@ func (s *shard) turned(in *instance, v *judge.Verdict) {
 	s.enqueue(in, t)
 }
 
-// close ends what an instance has open, because it is not to be judged any more.
+// close ends what an instance has open, because it is not to be judged any more. Frames from before are void from now on.
 func (s *shard) close(in *instance, why string, now time.Time) {
 	in.on = false
-	if !in.firing() {
-		if !in.state.Plain() {
-			in.reset()
-			s.soil(in)
-		}
+	if in.state.Plain() {
+		return
+	}
+	at := now.UTC().Truncate(time.Millisecond)
+	if since := in.state.Since(); !at.After(since) {
+		at = since.Add(time.Millisecond)
+	}
+	fired := in.firing()
+	in.reset()
+	in.floor = max(in.floor, at.UnixMilli())
+	if !fired {
+		s.soil(in)
 		return
 	}
 	level := muster.LevelCritical
 	if in.rule != nil {
 		level = in.rule.doc.Level
 	}
-	at := now.UTC().Truncate(time.Millisecond)
-	if since := in.state.Since(); !at.After(since) {
-		at = since.Add(time.Millisecond)
-	}
-	in.reset()
 	s.turned(in, &judge.Verdict{From: muster.AlarmFiring, To: muster.AlarmOK, At: at, Level: level, Why: why})
 }

@@ -96,6 +96,8 @@ func (s *shard) rouse() {
 
 // write is the shard's writer: it makes durable what was judged, in its order, and then tells of it, until ctx ends.
 func (s *shard) write(ctx context.Context) {
+	life, kill := linger(ctx, drain)
+	defer kill()
 	save := time.NewTicker(s.w.opts.SaveEvery)
 	defer save.Stop()
 	for ctx.Err() == nil {
@@ -106,12 +108,24 @@ func (s *shard) write(ctx context.Context) {
 		case <-save.C:
 			holds = true
 		}
-		s.flush(ctx, holds)
+		s.flush(life, holds)
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	s.flush(last, true)
+	s.flush(life, true)
 	s.end(fmt.Errorf("alarm: write: %w: this server is stopping", muster.ErrUnavailable))
+}
+
+// drain is how long what is under way may take once Run is to end.
+const drain = 2 * time.Second
+
+// linger gives a context that ends some time after ctx: a write that is given up may take place all the same, and must
+// then not be made again.
+func linger(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(after, kill)
+		context.AfterFunc(life, func() { timer.Stop() })
+	})
+	return life, func() { stop(); kill() }
 }
 
 // flush writes all that waits, and the states of holds under way when it is time. What could not be written because ctx
@@ -146,10 +160,20 @@ func (s *shard) flush(ctx context.Context, holds bool) {
 	}
 }
 
+// putBack puts steps back in line. States that were only to be saved are newer when their turn comes again.
 func (s *shard) putBack(steps []*change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(steps, s.queue...)
+	var kept []*change
+	for _, c := range steps {
+		if c.inst != nil && c.transition == nil && c.inst.newest != c {
+			s.soil(c.inst)
+			continue
+		}
+		c.taken = false
+		kept = append(kept, c)
+	}
+	s.queue = append(kept, s.queue...)
 }
 
 // end takes nothing more, and tells those who wait.

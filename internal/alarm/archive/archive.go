@@ -24,6 +24,7 @@ type History interface {
 	// Put writes rows.
 	Put(ctx context.Context, account muster.AccountID, rows []Row) error
 	// Rows gives up to limit rows that come strictly before the place (before.At, before.ID), newest first, then by falling id.
+	// Nothing comes before the zero Row: it stands for the beginning of the list.
 	Rows(ctx context.Context, account muster.AccountID, before Row, limit int) ([]Row, error)
 }
 
@@ -129,11 +130,11 @@ func (x *Archive) Run(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			defer cancel()
-			x.save(last)
+			x.Save(last)
 			return
 		case <-x.wake:
 		}
-		for pause := time.Second; !x.save(ctx) && ctx.Err() == nil; pause = min(2*pause, 30*time.Second) {
+		for pause := time.Second; !x.Save(ctx) && ctx.Err() == nil; pause = min(2*pause, 30*time.Second) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(pause):
@@ -145,8 +146,8 @@ func (x *Archive) Run(ctx context.Context) {
 // rowsAtOnce is how many rows of the history are written together.
 const rowsAtOnce = 50
 
-// save writes what the history does not have yet, and says whether it has all. What is over is forgotten here then.
-func (x *Archive) save(ctx context.Context) bool {
+// Save writes what the history does not have yet, and says whether it has all. What is over is forgotten here then.
+func (x *Archive) Save(ctx context.Context) bool {
 	complete := true
 	for account, list := range x.missing() {
 		for some := range slices.Chunk(list, rowsAtOnce) {

@@ -30,7 +30,7 @@ func Defaults() []*muster.Alarm {
 	)
 	unmounted := muster.NoData{After: gone, Is: muster.NoDataOK}
 	return []*muster.Alarm{
-		{BuiltIn: NodeSilent, Name: "is silent", Level: muster.LevelCritical, NoData: muster.NoData{After: time.Minute, Is: muster.NoDataCritical}},
+		{BuiltIn: NodeSilent, Name: "Node is silent", Level: muster.LevelCritical, NoData: muster.NoData{After: time.Minute, Is: muster.NoDataCritical}},
 		{BuiltIn: DiskNearly, Name: "Filesystem nearly full", Level: muster.LevelCritical, Metric: used, NoData: unmounted,
 			Condition: above(0.95, 5*time.Minute, muster.Recovery{Op: "<", Value: 0.92, For: 5 * time.Minute})},
 		{BuiltIn: DiskForecast, Name: "Filesystem full within 24 h", Level: muster.LevelWarning, Metric: used, NoData: unmounted,
@@ -44,7 +44,7 @@ func Defaults() []*muster.Alarm {
 			Condition: &muster.Condition{Op: ">", Value: 5, For: 2 * time.Minute, Recover: muster.Recovery{Op: "<", Value: 2, For: 2 * time.Minute}}},
 		{BuiltIn: ReadOnly, Name: "Filesystem turned read-only", Level: muster.LevelCritical, Metric: readOnlyMetric, NoData: unmounted,
 			Condition: above(1, time.Minute, muster.Recovery{Op: "<", Value: 1, For: time.Minute})},
-		{BuiltIn: CheckFails, Name: "Check failing", Level: muster.LevelCritical, Metric: muster.CheckStatusMetric,
+		{BuiltIn: CheckFails, Name: "Check fails", Level: muster.LevelCritical, Metric: muster.CheckStatusMetric,
 			Condition: above(2, 20*time.Second, muster.Recovery{Op: "==", Value: 0})},
 		{BuiltIn: Certificate, Name: "Certificate expires within 14 days", Level: muster.LevelWarning, Metric: "tls.certificate.remaining",
 			Condition: &muster.Condition{Op: "<", Value: fortnite, For: time.Minute, Recover: muster.Recovery{Op: ">=", Value: fortnite, For: time.Minute}}},
