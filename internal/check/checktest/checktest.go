@@ -318,3 +318,23 @@ func Value(out *check.Outcome, name string) (v float64, ok bool) {
 	}
 	return 0, false
 }
+
+// Fuzzed is the body of a kind's fuzz test of its configuration: what is refused is invalid, what is taken has
+// a normal form that is taken too and stays as it is.
+func Fuzzed(t *testing.T, kind check.Kind, raw []byte) {
+	t.Helper()
+	probe, err := kind.Parse(raw)
+	if err != nil {
+		if !errors.Is(err, muster.ErrInvalid) {
+			t.Fatalf("%q: %v", raw, err)
+		}
+		return
+	}
+	again, err := kind.Parse(probe.Config())
+	if err != nil {
+		t.Fatalf("%q is taken, its normal form %q is not: %v", raw, probe.Config(), err)
+	}
+	if !bytes.Equal(again.Config(), probe.Config()) || again.Target() != probe.Target() {
+		t.Fatalf("the normal form of %q is %q and then %q", raw, probe.Config(), again.Config())
+	}
+}

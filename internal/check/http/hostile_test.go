@@ -149,7 +149,7 @@ func TestBodiesAreBounded(t *testing.T) {
 func TestGzipBombIsBounded(t *testing.T) {
 	var bomb bytes.Buffer
 	packer := gzip.NewWriter(&bomb)
-	for range 64 {
+	for range 4 {
 		packer.Write(make([]byte, 1<<20))
 	}
 	packer.Close()
