@@ -86,7 +86,7 @@ func (o *Options) fill() {
 // Batch is the frames of one message.
 type Batch struct {
 	Account  muster.AccountID // of the connection; what frames say is overwritten
-	Node     muster.NodeID    // of the connection
+	Node     muster.NodeID    // of the connection, for all frames but those of checks
 	Sent     int64            // when the message left, in Unix milliseconds of the sender's clock
 	Received int64            // when it came, in Unix milliseconds of this server's clock
 	// Waited is how long the message may have lain unread because this server was busy: a delay that
@@ -96,8 +96,12 @@ type Batch struct {
 	First bool
 	// Cut is how many metrics the connection lost to limits before they came here.
 	Cut uint64
+	// Here says that this server made the frames itself: there is no clock to judge or to tell of, and
+	// Node may be zero when all are of checks.
+	Here bool
 	// Frames have Source, At (on the sender's clock), Schema and Values, as many as the schema has
-	// metrics. The batch hands them over: they are changed here and kept by others.
+	// metrics; those of checks (see muster.CheckOfSource) have the Node they belong to besides. The batch
+	// hands them over: they are changed here and kept by others.
 	Frames []*muster.Frame
 
 	checked bool // the fields below are filled, and Frames are changed

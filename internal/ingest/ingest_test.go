@@ -420,6 +420,134 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// A check may run on one node and belong to another, or to none: then it is its own subject.
+func TestFramesOfChecksBelongToTheirSubject(t *testing.T) {
+	w := newWorld(t, ingest.Options{})
+	w.ahead = 10_000 // the runner's clock, which the checks share
+	s := schema(t, 3, "a")
+	mine, id, other := muster.NewNodeID(), muster.NewCheckID(), muster.NewCheckID()
+	host := frame("host", s, w.now+w.ahead)
+	host.Node, host.Note = mine, []byte("no check says this")
+	one, two, lost := frame(string(id), s, w.now+w.ahead-3000), frame(string(other)+"@eu-1", s, w.now+w.ahead), frame(string(other), s, w.now+w.ahead)
+	one.Node, one.Note = mine, []byte("words")
+	two.Node = other.Subject()
+	long := frame(string(id), s, w.now+w.ahead)
+	long.Node, long.Note = mine, make([]byte, muster.MaxNote+1)
+	r := w.take(host, one, two, lost, long)
+	if len(r.Refused) != 2 || r.Refused[0].Index != 3 || r.Refused[1].Index != 4 {
+		t.Errorf("refused %+v, want the one that nobody owns and the one that says too much", r.Refused)
+	}
+	got := w.stored()
+	if len(got) != 3 {
+		t.Fatalf("%d frames are stored", len(got))
+	}
+	if got[0].Node != w.node || got[0].Note != nil {
+		t.Errorf("the host's frame is of %v and says %q", got[0].Node, got[0].Note)
+	}
+	if got[1].Node != mine || string(got[1].Note) != "words" || got[1].At != w.now-3000 || got[1].Sent != w.now || got[1].Account != w.account {
+		t.Errorf("the check's frame is %+v", got[1])
+	}
+	if got[2].Node != other.Subject() || w.heard != 4 { // the intake's own among them
+		t.Errorf("the other's is of %v, %d were heard", got[2].Node, w.heard)
+	}
+}
+
+// Those who run thousands of checks do so within caps of the checks, not of their own.
+func TestChecksHaveCapsOfTheirOwn(t *testing.T) {
+	w := newWorld(t, ingest.Options{MaxSources: 5, MaxSeries: 10, MaxDescriptors: 1000})
+	checked := func(id muster.CheckID, s *muster.Schema) *muster.Frame {
+		w.now++
+		f := frame(string(id), s, w.now)
+		f.Node = id.Subject()
+		return f
+	}
+	s := schema(t, 8, "a")
+	for range 200 {
+		if r := w.take(checked(muster.NewCheckID(), s)); len(r.Refused) != 0 || r.Dropped != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if n := len(w.stored()); n != 200 {
+		t.Errorf("%d frames of 200 checks are stored", n)
+	}
+	if r := w.take(frame("host", schema(t, 10, "h"), w.now)); r.Dropped != 0 {
+		t.Errorf("the checks took the room of the node: %d metrics are dropped", r.Dropped)
+	}
+	flood := muster.NewCheckID()
+	for i := range 5 {
+		w.take(checked(flood, schema(t, 8, fmt.Sprint(i))))
+	}
+	series := map[string]bool{}
+	for _, f := range w.stored() {
+		if f.Source == string(flood) {
+			for i := range f.Schema.Metrics {
+				series[f.Schema.Metrics[i].Name] = true
+			}
+		}
+	}
+	if len(series) != 10 {
+		t.Errorf("a check that floods has %d series", len(series))
+	}
+	if r := w.take(checked(muster.NewCheckID(), s)); r.Dropped != 30 { // of the flood, since the agent connected
+		t.Errorf("%d metrics are dropped", r.Dropped)
+	}
+}
+
+// What the server itself finds, as that a job did not call, passes by every clock.
+func TestFramesMadeHere(t *testing.T) {
+	w := newWorld(t, ingest.Options{})
+	s := schema(t, 2, "a")
+	w.ahead = 30_000
+	w.take(frame("host", s, w.now+w.ahead))
+	w.stored()
+	notes := len(w.notes)
+	for _, node := range []muster.NodeID{{}, w.node} {
+		id := muster.NewCheckID()
+		f := frame(string(id), s, w.now)
+		f.Node = w.node
+		r, err := w.in.Take(t.Context(), &ingest.Batch{Account: w.account, Node: node, Sent: w.now, Received: w.now, Here: true, Frames: []*muster.Frame{f}})
+		if err != nil || len(r.Refused) != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if len(w.store.frames) != 1 || w.store.frames[0].At != w.now || w.store.frames[0].Sent != w.now || w.store.frames[0].Node != w.node {
+			t.Errorf("stored %+v", w.store.frames)
+		}
+		w.stored()
+	}
+	w.now += 10_000
+	if r := w.take(frame("host", s, w.now+w.ahead)); r.ClockOff != 30*time.Second || len(w.notes) != notes {
+		t.Errorf("the node's clock is off by %v now, %d more notes", r.ClockOff, len(w.notes)-notes)
+	}
+}
+
+func TestChecksFromManyConnectionsAtOnce(t *testing.T) {
+	in, err := ingest.New(ingest.Options{Store: &fakeStore{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := schema(t, 5, "a")
+	checks := []muster.CheckID{muster.NewCheckID(), muster.NewCheckID()}
+	var wg sync.WaitGroup
+	for range 10 { // runners in zones, each with all checks
+		node := muster.NewNodeID()
+		wg.Go(func() {
+			for i := range int64(50) {
+				now := 1_700_000_000_000 + i*1000
+				b := &ingest.Batch{Node: node, Sent: now, Received: now}
+				for _, id := range checks {
+					f := frame(string(id)+"@"+node.String(), s, now)
+					f.Node = node
+					b.Frames = append(b.Frames, f)
+				}
+				if r, err := in.Take(context.Background(), b); err != nil || len(r.Refused) != 0 {
+					t.Error(r, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestManyNodesAtOnce(t *testing.T) {
 	store := &fakeStore{}
 	in, err := ingest.New(ingest.Options{Store: store})

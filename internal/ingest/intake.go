@@ -19,8 +19,11 @@ type Intake struct {
 	seed maphash.Seed
 	self *muster.Schema // of the frames by which it tells of a node's clock
 
-	mu    sync.RWMutex
-	nodes map[muster.NodeID]*node
+	most, mostOfCheck limits
+
+	mu     sync.RWMutex
+	nodes  map[muster.NodeID]*node
+	checks map[muster.NodeID]*caps // by muster.CheckID.Subject
 
 	frames, samples, lost, refused, infinite *telemetry.Counter
 	shifted                                  *telemetry.Counter
@@ -41,14 +44,16 @@ func New(o Options) (*Intake, error) {
 		return nil, fmt.Errorf("ingest: new: %w", err)
 	}
 	in := &Intake{
-		opts: o, seed: maphash.MakeSeed(), self: self, nodes: map[muster.NodeID]*node{},
-		frames:   o.Telemetry.Counter("muster_ingest_frames_total"),
-		samples:  o.Telemetry.Counter("muster_ingest_samples_total"),
-		lost:     o.Telemetry.Counter("muster_ingest_metrics_dropped_total"),
-		refused:  o.Telemetry.Counter("muster_ingest_frames_refused_total"),
-		infinite: o.Telemetry.Counter("muster_ingest_infinite_values_total"),
-		shifted:  o.Telemetry.Counter("muster_ingest_frames_shifted_total"),
-		wait:     o.Telemetry.Histogram("muster_ingest_append_seconds"),
+		opts: o, seed: maphash.MakeSeed(), self: self, nodes: map[muster.NodeID]*node{}, checks: map[muster.NodeID]*caps{},
+		most:        limits{series: o.MaxSeries, sources: o.MaxSources, descriptors: o.MaxDescriptors},
+		mostOfCheck: limits{series: min(o.MaxSeries, 2000), sources: min(o.MaxSources, 100), descriptors: min(o.MaxDescriptors, 100_000)},
+		frames:      o.Telemetry.Counter("muster_ingest_frames_total"),
+		samples:     o.Telemetry.Counter("muster_ingest_samples_total"),
+		lost:        o.Telemetry.Counter("muster_ingest_metrics_dropped_total"),
+		refused:     o.Telemetry.Counter("muster_ingest_frames_refused_total"),
+		infinite:    o.Telemetry.Counter("muster_ingest_infinite_values_total"),
+		shifted:     o.Telemetry.Counter("muster_ingest_frames_shifted_total"),
+		wait:        o.Telemetry.Histogram("muster_ingest_append_seconds"),
 	}
 	o.Telemetry.Gauge("muster_ingest_nodes", func() float64 { return float64(in.size()) })
 	return in, nil
@@ -56,23 +61,14 @@ func New(o Options) (*Intake, error) {
 
 // node is what the intake remembers of one node.
 type node struct {
-	mu      sync.Mutex
-	day     int64 // UTC, of what follows
-	census  census
-	admits  map[admitKey]*admission
-	sources map[string]struct{}
-	brought int // descriptors of new schemas
+	mu   sync.Mutex // locked before that of any caps
+	caps caps
 
 	clock   clock
 	dropped uint64 // since the agent connected
 	seen    int64  // when the last batch came, Unix ms
 	noted   int64  // when Noted was called last, Unix ms
 	said    note
-}
-
-type admitKey struct {
-	source string
-	schema muster.SchemaID
 }
 
 type note struct {
@@ -92,7 +88,7 @@ const noteEvery = int64(time.Minute / time.Millisecond)
 func (in *Intake) Take(ctx context.Context, b *Batch) (Receipt, error) {
 	n := in.node(b.Node)
 	if !b.checked {
-		b.passed = in.check(n, b, &b.receipt)
+		b.passed = in.sift(n, b, &b.receipt)
 		b.checked = true
 	}
 	if len(b.passed) > 0 {
@@ -106,7 +102,9 @@ func (in *Intake) Take(ctx context.Context, b *Batch) (Receipt, error) {
 			hear(b.passed)
 		}
 	}
-	in.note(n, b, &b.receipt)
+	if !b.Here {
+		in.note(n, b, &b.receipt)
+	}
 	return b.receipt, nil
 }
 
@@ -119,22 +117,32 @@ func (in *Intake) count(frames []*muster.Frame) {
 	in.samples.Add(samples)
 }
 
-// check gives the frames that pass, put on this server's clock and cut to what is admitted.
-func (in *Intake) check(n *node, b *Batch, r *Receipt) []*muster.Frame {
+// sift gives the frames that pass, put on this server's clock and cut to what is admitted.
+func (in *Intake) sift(n *node, b *Batch, r *Receipt) []*muster.Frame {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if b.First {
 		n.dropped = 0
 	}
 	n.seen = b.Received
-	n.clock.see(b.Sent, b.Received, b.Waited)
-	n.turn(b.Received)
+	shift := int64(0)
+	if !b.Here {
+		n.clock.see(b.Sent, b.Received, b.Waited)
+		shift = n.clock.shift
+	}
 	passed := make([]*muster.Frame, 0, len(b.Frames)+1)
 	for i, f := range b.Frames {
-		f.Account, f.Node = b.Account, b.Node
-		f.At -= n.clock.shift
-		f.Sent = b.Sent - n.clock.shift
-		reason := in.look(n, b, f)
+		f.Account = b.Account
+		caps, most := &n.caps, in.most
+		if check, _, ok := muster.CheckOfSource(f.Source); ok {
+			caps, most = in.check(check), in.mostOfCheck // its Node is whom the check belongs to, if anybody
+		} else {
+			f.Node, f.Note = b.Node, nil
+		}
+		f.At -= shift
+		f.Sent = b.Sent - shift
+		reason, dropped := in.look(caps, most, b, f)
+		n.dropped += uint64(dropped)
 		if reason != "" {
 			r.Refused = append(r.Refused, Refused{i, reason})
 			in.refused.Inc()
@@ -144,24 +152,54 @@ func (in *Intake) check(n *node, b *Batch, r *Receipt) []*muster.Frame {
 			passed = append(passed, f)
 		}
 	}
-	if n.clock.shift != 0 {
+	if shift != 0 {
 		in.shifted.Add(len(passed))
 	}
 	r.ClockOff = time.Duration(n.clock.off) * time.Millisecond
 	r.Dropped = n.dropped + b.Cut
-	if len(passed) > 0 && n.due(b.Received) {
+	if len(passed) > 0 && !b.Here && n.due(b.Received) {
 		passed = append(passed, in.selfFrame(b, passed[len(passed)-1], r))
 	}
 	return passed
 }
 
-// look checks one frame; it gives why the frame is refused, or "".
-func (in *Intake) look(n *node, b *Batch, f *muster.Frame) string {
+// look checks one frame; it gives why the frame is refused, or "", and how many metrics a cap has just cost.
+func (in *Intake) look(c *caps, most limits, b *Batch, f *muster.Frame) (reason string, dropped int) {
+	if reason := in.amiss(b, f); reason != "" {
+		return reason, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(b.Received)
+	key := admitKey{f.Source, f.Schema.ID}
+	a := c.admits[key]
+	if a == nil {
+		a, dropped = c.admit(in.seed, most, f)
+		in.lost.Add(dropped)
+		if len(c.admits) >= maxAdmits {
+			clear(c.admits)
+		}
+		c.admits[key] = a
+	}
+	if a.reason != "" {
+		return a.reason, dropped
+	}
+	a.apply(f)
+	in.infinite.Add(tidy(f.Values))
+	return "", dropped
+}
+
+// amiss says what is wrong with a frame in itself, or "".
+func (in *Intake) amiss(b *Batch, f *muster.Frame) string {
 	switch {
 	case f.Source == "" || len(f.Source) > muster.MaxSource:
 		return "its source has no name, or one that is too long"
 	case f.Source == SelfSource:
 		return "its source has a name that the server keeps for itself"
+	case f.Node.IsZero():
+		return "nobody knows whose it is"
+	case len(f.Note) > muster.MaxNote:
+		return "what it says in words is too long"
 	case f.Schema == nil || len(f.Values) != len(f.Schema.Metrics):
 		return "its values do not fit its schema"
 	case f.At > b.Received+in.opts.MaxAhead.Milliseconds():
@@ -170,20 +208,6 @@ func (in *Intake) look(n *node, b *Batch, f *muster.Frame) string {
 	case f.At < b.Received-in.opts.MaxAge.Milliseconds():
 		return fmt.Sprintf("it is older than %s", in.opts.MaxAge)
 	}
-	key := admitKey{f.Source, f.Schema.ID}
-	a := n.admits[key]
-	if a == nil {
-		a = in.admit(n, f)
-		if len(n.admits) >= maxAdmits {
-			clear(n.admits)
-		}
-		n.admits[key] = a
-	}
-	if a.reason != "" {
-		return a.reason
-	}
-	a.apply(f)
-	in.infinite.Add(tidy(f.Values))
 	return ""
 }
 
@@ -211,43 +235,6 @@ func tidy(values []float64) (infinite int) {
 		values[i] = math.NaN()
 	}
 	return infinite
-}
-
-// maxAdmits bounds what is remembered of a node whose schemas change all the time.
-const maxAdmits = 4096
-
-// admit decides about a schema that is new today.
-func (in *Intake) admit(n *node, f *muster.Frame) *admission {
-	if _, known := n.sources[f.Source]; !known {
-		if len(n.sources) >= in.opts.MaxSources {
-			in.drop(n, len(f.Schema.Metrics))
-			return &admission{reason: fmt.Sprintf("the node has more than %d sources today", in.opts.MaxSources)}
-		}
-		n.sources[f.Source] = struct{}{}
-	}
-	if n.brought+len(f.Schema.Metrics) > in.opts.MaxDescriptors {
-		return &admission{reason: "the node's schemas change too often today"}
-	}
-	n.brought += len(f.Schema.Metrics)
-	a, dropped := n.census.admit(in.seed, f.Source, f.Schema, in.opts.MaxSeries)
-	in.drop(n, dropped)
-	return a
-}
-
-func (in *Intake) drop(n *node, metrics int) {
-	n.dropped += uint64(metrics)
-	in.lost.Add(metrics)
-}
-
-// turn begins a new day.
-func (n *node) turn(nowMs int64) {
-	day := nowMs / (24 * time.Hour.Milliseconds())
-	if n.admits != nil && n.day == day {
-		return
-	}
-	n.day, n.census, n.brought = day, census{}, 0
-	n.admits = map[admitKey]*admission{}
-	n.sources = map[string]struct{}{}
 }
 
 // due says whether the node's clock has to be told again; a clock of ours that was set back must not stop it.
@@ -295,13 +282,31 @@ func (in *Intake) node(id muster.NodeID) *node {
 	return n
 }
 
+// check gives the caps of a check.
+func (in *Intake) check(id muster.CheckID) *caps {
+	key := id.Subject()
+	in.mu.RLock()
+	c := in.checks[key]
+	in.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if c = in.checks[key]; c == nil {
+		c = new(caps)
+		in.checks[key] = c
+	}
+	return c
+}
+
 func (in *Intake) size() int {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	return len(in.nodes)
 }
 
-// Run forgets nodes that sent nothing for two days, every hour until ctx ends.
+// Run forgets nodes and checks that sent nothing for two days, every hour until ctx ends.
 func (in *Intake) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -324,6 +329,14 @@ func (in *Intake) forget(before int64) {
 		n.mu.Unlock()
 		if old {
 			delete(in.nodes, id)
+		}
+	}
+	for id, c := range in.checks {
+		c.mu.Lock()
+		old := c.seen < before
+		c.mu.Unlock()
+		if old {
+			delete(in.checks, id)
 		}
 	}
 }

@@ -174,6 +174,32 @@ func TestARowSummarisesTheHostsFrames(t *testing.T) {
 	}
 }
 
+// That a check looks at a node, even from elsewhere, does not make it live, nor are its metrics the node's.
+func TestFramesOfChecksAreNoSignOfLife(t *testing.T) {
+	w := newWorld(t)
+	id, other := w.join("web").Node, w.join("db").Node
+	check, zone := w.frame(id, time.Now(), 0, 0), w.frame(id, time.Now(), 0, 0)
+	check.Source = string(muster.NewCheckID())
+	zone.Source = string(muster.NewCheckID()) + "@eu-1"
+	before := len(w.changes)
+	w.inv.Observe([]*muster.Frame{check, zone})
+	if now := w.row(id).Now; !now.LastSeen.IsZero() || now.Metrics != 0 || now.State != muster.Pending || len(w.changes) != before {
+		t.Errorf("after frames of checks alone: %+v, %d changes", now, len(w.changes)-before)
+	}
+	w.inv.Observe([]*muster.Frame{check, w.frame(id, time.Now(), 0, 0), zone, w.frame(id, time.Now(), 0, 0), w.frame(other, time.Now(), 0, 0), check})
+	if now := w.row(id).Now; now.State != muster.Up || now.Metrics != len(check.Values) {
+		t.Errorf("among frames of the host: %+v", now)
+	}
+	w.state(other, muster.Up)
+	told := map[muster.NodeID]int{}
+	for _, c := range w.changes[before:] {
+		told[c.Node]++
+	}
+	if told[id] == 0 || told[other] == 0 || len(told) != 2 {
+		t.Errorf("told of %v", told)
+	}
+}
+
 func TestSummaryOfOtherShapes(t *testing.T) {
 	attr := func(kv ...string) (out []muster.Attr) {
 		for i := 0; i < len(kv); i += 2 {

@@ -8,25 +8,30 @@ import (
 )
 
 // Observe takes frames that have become durable: it renews the rows of their nodes, brings those that
-// were silent up again, and says so through Options.Changed. It keeps nothing of the frames.
+// were silent up again, and says so through Options.Changed. It keeps nothing of the frames. Frames of
+// checks are passed over: that somebody looks at a node is no sign of its life.
 func (inv *Inventory) Observe(frames []*muster.Frame) {
-	if len(frames) == 0 {
-		return
-	}
 	now := inv.opts.Now()
 	var e *entry
-	for i, f := range frames {
-		if e == nil || f.Node != frames[i-1].Node || f.Account != frames[i-1].Account {
-			if e = inv.entryOf(f.Account, f.Node); e == nil {
-				continue // deleted a moment ago
-			}
-		}
-		inv.apply(e, f, now)
-		last := i == len(frames)-1 || frames[i+1].Node != f.Node || frames[i+1].Account != f.Account
-		if last {
-			inv.opts.Changed(Change{Account: f.Account, Node: f.Node})
+	var of *muster.Frame // whose node e is
+	told := func() {
+		if e != nil {
+			inv.opts.Changed(Change{Account: of.Account, Node: of.Node})
 		}
 	}
+	for _, f := range frames {
+		if _, _, check := muster.CheckOfSource(f.Source); check {
+			continue
+		}
+		if of == nil || f.Node != of.Node || f.Account != of.Account {
+			told()
+			e, of = inv.entryOf(f.Account, f.Node), f
+		}
+		if e != nil { // else deleted a moment ago
+			inv.apply(e, f, now)
+		}
+	}
+	told()
 }
 
 func (inv *Inventory) apply(e *entry, f *muster.Frame, now time.Time) {
