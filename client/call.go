@@ -22,8 +22,9 @@ type call struct {
 	path    string
 	query   url.Values
 	body    any
-	ifMatch uint64 // the rev the caller has seen; 0 asks for none
-	key     string // idempotency key of a POST; made when empty
+	ifMatch uint64        // the rev the caller has seen; 0 asks for none
+	key     string        // idempotency key of a POST; made when empty
+	timeout time.Duration // of one try; that of the options when 0 or shorter
 }
 
 // do makes the call and reads the answer into out (which may be nil).
@@ -60,7 +61,7 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 
 // try makes the call once.
 func (c *Client) try(ctx context.Context, call call, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, max(c.options.Timeout, call.timeout))
 	defer cancel()
 	req, err := c.request(ctx, call.method, call.path, call.query, body)
 	if err != nil {

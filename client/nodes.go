@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -56,9 +57,15 @@ func all[T any](ctx context.Context, c *Client, path string, o ListOptions) iter
 	if o.Limit == 0 {
 		o.Limit = api.MaxLimit
 	}
+	return walk[T](ctx, c, path, o.values())
+}
+
+// walk is all for any parameters.
+func walk[T any](ctx context.Context, c *Client, path string, v url.Values) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		v := maps.Clone(v) // the walk may be taken again
 		for {
-			list, err := page[T](ctx, c, path, o)
+			list, err := one[api.List[T]](ctx, c, call{method: http.MethodGet, path: path, query: v})
 			if err != nil {
 				var none T
 				yield(none, err)
@@ -69,9 +76,10 @@ func all[T any](ctx context.Context, c *Client, path string, o ListOptions) iter
 					return
 				}
 			}
-			if o.Cursor = list.Next; o.Cursor == "" {
+			if list.Next == "" {
 				return
 			}
+			v.Set("cursor", list.Next)
 		}
 	}
 }
