@@ -32,6 +32,11 @@ type conn struct {
 	handling sync.Mutex
 	leaving  bool // under handling
 
+	capability uint32 // of the agent, from its hello
+	joined     bool   // Options.Checks was told of it: Left is owed
+	out        outbox
+	asked      asked
+
 	sendMu  sync.Mutex // numbers what is sent in the order in which it leaves
 	sendSeq uint64     // under sendMu
 
@@ -52,6 +57,7 @@ func newConn(g *Gateway, ws *websocket.Conn, remote string) *conn {
 // run reads and handles messages until the connection ends.
 func (c *conn) run() {
 	defer c.finish()
+	c.join()
 	for {
 		m, err := c.read()
 		if err != nil {
@@ -89,6 +95,9 @@ func (c *conn) finish() {
 	g.mu.Lock()
 	delete(g.all, c)
 	g.mu.Unlock()
+	if c.joined {
+		g.opts.Checks.Left(c.id)
+	}
 	if c.let {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

@@ -37,6 +37,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(uint64(wire.KindSchemaDef), body(&wire.SchemaDef{Number: 1, Metrics: append(metrics(3), metrics(1)...)}), uint64(wire.KindFrames), body(frames(1, 4, now)))
 	f.Add(uint64(wire.KindFrames), body(frames(2, 3, now)), uint64(wire.KindFrames), body(frames(0, 0, 0, -1, 1<<62)))
 	f.Add(uint64(wire.KindFacts), body(&wire.Facts{Facts: map[string]string{"a": "b"}}), uint64(wire.KindGoodbye), body(&wire.Goodbye{Reason: muster.FarewellStop}))
+	f.Add(uint64(wire.KindRan), body(&wire.Ran{Request: 1, Status: muster.StatusOK}), uint64(wire.KindRun), body(&wire.Run{Request: 1, Assignment: wire.Assignment{Check: "c"}}))
 	f.Add(uint64(99), []byte("future"), uint64(wire.KindHello), []byte{0xff})
 	w := newWorld(f, gateway.Options{})
 	f.Fuzz(func(t *testing.T, kind1 uint64, body1 []byte, kind2 uint64, body2 []byte) {

@@ -314,10 +314,10 @@ func TestTooManySchemasOnOneConnection(t *testing.T) {
 	w := newWorld(t, gateway.Options{})
 	a := w.connect(newKey(), "good")
 	now := time.Now().UnixMilli()
-	for i := range uint32(1025) {
+	for i := range uint32(wire.MaxSchemas + 1) {
 		a.send(&wire.SchemaDef{Number: i, Metrics: metrics(1)})
 	}
-	a.send(frames(1024, 1, now))
+	a.send(frames(wire.MaxSchemas, 1, now))
 	if ack := a.ack(); len(ack.Refused) != 1 || !strings.Contains(ack.Refused[0].Reason, "too many") || ack.Dropped != 1 {
 		t.Errorf("%+v", ack)
 	}

@@ -84,7 +84,7 @@ func (c *conn) hello(m *message, nonce []byte) (inventory.Sighting, *wire.Refusa
 	if err := h.Verify(nonce); err != nil {
 		return none, refusal(wire.RefusalSignature, "the signature does not fit the key and this connection's challenge")
 	}
-	c.seq = m.Seq
+	c.seq, c.capability = m.Seq, m.Capability
 	return inventory.Sighting{
 		Key: bytes.Clone(h.Key), Token: h.Token, Hostname: h.Hostname, Version: h.Version, Period: h.Period,
 		Facts: h.Facts, Addresses: h.Addresses, Remote: c.remote,

@@ -31,6 +31,8 @@ func (c *conn) handle(m *message) (*wire.Refusal, error) {
 		c.cut += uint64(c.schemas.define(c.gate.schemas, def))
 	case wire.KindFacts:
 		return c.facts(m)
+	case wire.KindRan:
+		return c.ran(m)
 	case wire.KindGoodbye:
 		bye, err := wire.ParseGoodbye(m.Body)
 		if err != nil {
@@ -38,7 +40,8 @@ func (c *conn) handle(m *message) (*wire.Refusal, error) {
 		}
 		c.farewell = bye.Reason
 		return nil, c.send(&wire.Ack{Through: m.Seq})
-	case wire.KindChallenge, wire.KindHello, wire.KindWelcome, wire.KindRefusal, wire.KindAck, wire.KindOrder:
+	case wire.KindChallenge, wire.KindHello, wire.KindWelcome, wire.KindRefusal, wire.KindAck, wire.KindOrder,
+		wire.KindAssign, wire.KindRun:
 		return refusal(wire.RefusalMalformed, fmt.Sprintf("an agent that was let in sends no %s", m.Kind)), nil
 	}
 	return nil, nil // of a kind that a newer agent knows
@@ -100,8 +103,8 @@ func (c *conn) frames(m *message) (*wire.Refusal, error) {
 	return nil, nil
 }
 
-// batch makes frames of what came, leaving out those without a schema: they are refused in the
-// acknowledgement. Where any were left out, where tells the place of each of the others in the message.
+// batch makes frames of what came, leaving out those without a schema and those of checks that the agent
+// is not to run: they are refused in the acknowledgement. Where any were left out, where tells the place of each of the others in the message.
 func (c *conn) batch(m *message, parsed *wire.Frames, ack *wire.Ack) (b *ingest.Batch, where []int) {
 	frames := make([]muster.Frame, len(parsed.Frames))
 	b = &ingest.Batch{
@@ -109,9 +112,7 @@ func (c *conn) batch(m *message, parsed *wire.Frames, ack *wire.Ack) (b *ingest.
 		First: c.first, Cut: c.cut, Frames: make([]*muster.Frame, 0, len(frames)),
 	}
 	for i := range parsed.Frames {
-		p := &parsed.Frames[i]
-		schema, why := c.schemas.get(p.Schema)
-		if schema == nil {
+		if why := c.frame(&parsed.Frames[i], &frames[i]); why != "" {
 			if where == nil {
 				where = make([]int, i, len(frames))
 				for j := range where {
@@ -124,10 +125,28 @@ func (c *conn) batch(m *message, parsed *wire.Frames, ack *wire.Ack) (b *ingest.
 		if where != nil {
 			where = append(where, i)
 		}
-		frames[i] = muster.Frame{Source: p.Source, At: p.At, Schema: schema, Values: p.Values}
 		b.Frames = append(b.Frames, &frames[i])
 	}
 	return b, where
+}
+
+// frame makes a frame of what came; it gives why it can't, or "". The Node is set for frames of checks only.
+func (c *conn) frame(p *wire.Frame, f *muster.Frame) (why string) {
+	schema, why := c.schemas.get(p.Schema)
+	if schema == nil {
+		return why
+	}
+	*f = muster.Frame{Source: p.Source, At: p.At, Schema: schema, Values: p.Values, Note: p.Note}
+	if _, _, check := muster.CheckOfSource(p.Source); check {
+		ok := false
+		if c.gate.opts.Checks != nil {
+			f.Node, ok = c.gate.opts.Checks.Subject(c.id.Account, c.id.Node, p.Source)
+		}
+		if !ok {
+			return "this agent is not to run that check, or not any more"
+		}
+	}
+	return ""
 }
 
 // take hands a batch on. While the store takes nothing it is held and tried again for a while: most

@@ -51,15 +51,20 @@ func (in *interner) size() int {
 
 // Bounds of what one connection may define.
 const (
-	maxSchemas     = 1024
-	maxDescriptors = 100_000
+	maxSchemas     = wire.MaxSchemas
+	maxDescriptors = 200_000
 )
 
-// schemas are those one connection defined, by number. Nearly always it is a handful.
+// schemas are those one connection defined, by number. Nearly always it is a handful; a runner of checks
+// has one for each of them.
 type schemas struct {
-	list []defined
-	size int // metrics over all
+	list  []defined
+	index map[uint32]int // of numbers in list; nil while there are few
+	size  int            // metrics over all
 }
+
+// fewSchemas are found faster by looking at each.
+const fewSchemas = 16
 
 type defined struct {
 	number uint32
@@ -88,8 +93,8 @@ func (ss *schemas) define(in *interner, def *wire.SchemaDef) (cut int) {
 		}
 	}
 	if at < 0 {
-		ss.list = append(ss.list, d)
-		at = len(ss.list) - 1
+		at = len(ss.list)
+		ss.append(d)
 	} else {
 		ss.size -= ss.sizeAt(at)
 		ss.list[at] = d
@@ -107,7 +112,27 @@ func (ss *schemas) get(number uint32) (*muster.Schema, string) {
 	return ss.list[at].schema, ss.list[at].why
 }
 
+func (ss *schemas) append(d defined) {
+	ss.list = append(ss.list, d)
+	if len(ss.list) <= fewSchemas {
+		return
+	}
+	if ss.index == nil {
+		ss.index = make(map[uint32]int, 2*fewSchemas)
+		for i := range ss.list {
+			ss.index[ss.list[i].number] = i
+		}
+	}
+	ss.index[d.number] = len(ss.list) - 1
+}
+
 func (ss *schemas) find(number uint32) int {
+	if ss.index != nil {
+		if at, known := ss.index[number]; known {
+			return at
+		}
+		return -1
+	}
 	for i := range ss.list {
 		if ss.list[i].number == number {
 			return i
