@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
@@ -185,14 +186,15 @@ func TestEncryption(t *testing.T) {
 		trust  bool
 		good   bool
 		safe   bool
+		words  string
 	}{
-		"starttls with password":             {&notifytest.MailServer{TLS: cert, User: "u", Password: "HIDDEN"}, "smtp", "u:HIDDEN@", true, true, true},
-		"starttls, certificate of nobody":    {&notifytest.MailServer{TLS: cert, User: "u", Password: "HIDDEN"}, "smtp", "u:HIDDEN@", false, false, false},
-		"password without encryption":        {&notifytest.MailServer{User: "u", Password: "HIDDEN", PlainAuth: true}, "smtp", "u:HIDDEN@", true, false, false},
-		"no password, certificate of nobody": {&notifytest.MailServer{TLS: cert}, "smtp", "", false, true, true},
-		"no password, no encryption":         {&notifytest.MailServer{}, "smtp", "", false, true, false},
-		"smtps":                              {&notifytest.MailServer{TLS: cert, Implicit: true, User: "u", Password: "HIDDEN"}, "smtps", "u:HIDDEN@", true, true, true},
-		"smtps, certificate of nobody":       {&notifytest.MailServer{TLS: cert, Implicit: true}, "smtps", "", false, false, false},
+		"starttls with password":             {&notifytest.MailServer{TLS: cert, User: "u", Password: "HIDDEN"}, "smtp", "u:HIDDEN@", true, true, true, ""},
+		"starttls, certificate of nobody":    {&notifytest.MailServer{TLS: cert, User: "u", Password: "HIDDEN"}, "smtp", "u:HIDDEN@", false, false, false, "certificate"},
+		"password without encryption":        {&notifytest.MailServer{User: "u", Password: "HIDDEN", PlainAuth: true}, "smtp", "u:HIDDEN@", true, false, false, "STARTTLS"},
+		"no password, certificate of nobody": {&notifytest.MailServer{TLS: cert}, "smtp", "", false, true, true, ""},
+		"no password, no encryption":         {&notifytest.MailServer{}, "smtp", "", false, true, false, ""},
+		"smtps":                              {&notifytest.MailServer{TLS: cert, Implicit: true, User: "u", Password: "HIDDEN"}, "smtps", "u:HIDDEN@", true, true, true, ""},
+		"smtps, certificate of nobody":       {&notifytest.MailServer{TLS: cert, Implicit: true}, "smtps", "", false, false, false, "certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := c.server.Start(t)
@@ -202,8 +204,8 @@ func TestEncryption(t *testing.T) {
 			}
 			s := sender(t, driver(t, o), via(m, c.scheme, c.user))
 			if !c.good {
-				if f := failure(t, s, notifytest.Opened()); f.Permanent {
-					t.Errorf("given up: %v", f)
+				if f := failure(t, s, notifytest.Opened()); f.Permanent || !strings.Contains(f.Error(), c.words) {
+					t.Errorf("permanent %v: %v", f.Permanent, f)
 				}
 				if n := len(m.Got()); n != 0 {
 					t.Errorf("%d mails came through", n)
@@ -232,4 +234,33 @@ func TestWrongPassword(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	d := driver(f, email.Options{SMTP: "smtp://localhost"})
 	notifytest.Fuzz(f, d, `{"to":["a@b"]}`, `{"to":["\"a\\\" <x>\" <a@b>"],"from":"x <a@[1.2.3.4]>","smtp":"smtp://u:%70@[::1]:25"}`, `{"to":"=?utf-8?q?x?= <a@b>","smtp":"smtps://@x"}`)
+}
+
+// FuzzFields has the fields from outside and the JSON from here: what is taken stays as it is and writes no header of its own.
+func FuzzFields(f *testing.F) {
+	d := driver(f, email.Options{SMTP: "smtp://localhost"})
+	f.Add("anna@example.org", "Night <n@example.org>", "smtp://u:p@mail:25")
+	f.Add(`"a b" <"x y"@z>`, `=?utf-8?q?=0D=0AX:_y?= <a@b>`, "smtps://[::1]")
+	f.Add("(c) a@b", `"\"\\" <a@b>`, "smtp://%40:%2F@h/")
+	f.Add("a@[127.0.0.1]", "é <a@b>", "smtp://u@u@h")
+	f.Fuzz(func(t *testing.T, to, from, smtp string) {
+		config, err := json.Marshal(map[string]any{"to": []string{to}, "from": from, "smtp": smtp})
+		if err != nil {
+			t.Skip()
+		}
+		s, err := d.Parse(config)
+		if err != nil {
+			if !errors.Is(err, muster.ErrInvalid) {
+				t.Fatalf("%s: %v", config, err)
+			}
+			return
+		}
+		again, err := d.Parse(s.Config())
+		if err != nil || string(again.Config()) != string(s.Config()) {
+			t.Fatalf("%s becomes %s: %v", config, s.Config(), err)
+		}
+		if strings.ContainsAny(string(s.Config()), "\x00\r\n") || strings.Contains(string(s.Config()), `\n`) {
+			t.Fatalf("%s becomes %s", config, s.Config())
+		}
+	})
 }

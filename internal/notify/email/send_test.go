@@ -224,3 +224,26 @@ func TestPictureMayFail(t *testing.T) {
 		}
 	}
 }
+
+// TestNoWayToSignIn: what the server offers is known before anything secret is said.
+func TestNoWayToSignIn(t *testing.T) {
+	for _, offer := range []string{"250 mail.test\r\n", "250-mail.test\r\n250 AUTH XOAUTH2 GSSAPI\r\n"} {
+		address := notifytest.RawMailServer(t, func(read func() (string, error), say func(string) error) {
+			_ = say("220 mail.test\r\n")
+			for {
+				line, err := read()
+				if err != nil {
+					return
+				}
+				if strings.Contains(line, "AUTH") {
+					t.Errorf("the server heard %q", line)
+				}
+				_ = say(offer)
+			}
+		})
+		s := sender(t, driver(t, email.Options{}), `{"to":["anna@example.org"],"from":"m@example.net","smtp":"smtp://u:HIDDEN@`+address+`"}`)
+		if f := failure(t, s, notifytest.Bare()); f.Permanent || !strings.Contains(f.Error(), "no way to sign in") {
+			t.Errorf("%q: %v", offer, f)
+		}
+	}
+}

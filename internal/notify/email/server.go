@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"muster/internal/check"
+	"muster/internal/outbound"
 )
 
 // server is a mail server and who asks it.
@@ -141,7 +143,7 @@ func (s *sender) connect(ctx context.Context) (client *smtp.Client, close func()
 		options = append(options, gomail.WithSSL())
 	}
 	if s.via.user != "" {
-		options = append(options, s.auth()...)
+		options = append(options, gomail.WithSMTPAuthCustom(&signIn{server: s.via}))
 	}
 	c, err := gomail.NewClient(s.via.host, options...)
 	if err != nil {
@@ -151,18 +153,39 @@ func (s *sender) connect(ctx context.Context) (client *smtp.Client, close func()
 	return client, close, err
 }
 
-// auth demands encryption before the password, except within this machine.
-func (s *sender) auth() []gomail.Option {
-	ways := []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5}
-	out := []gomail.Option{gomail.WithUsername(s.via.user), gomail.WithPassword(s.via.password)}
-	if s.via.local() {
-		ways = append(ways, gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc)
-	} else {
-		ways = append(ways, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin)
-		out = append(out, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	}
-	return append(out, gomail.WithOpportunisticSMTPAuth(ways...))
+// signIn chooses how to prove who asks from what the server offers, the safest first. Without encryption nothing is
+// proved, except within this machine.
+type signIn struct {
+	server
+	chosen smtp.Auth
 }
+
+// Start is smtp.Auth's. The error is an *outbound.Error.
+func (a *signIn) Start(info *smtp.ServerInfo) (way string, first []byte, err error) {
+	if !info.TLS && !a.local() {
+		return "", nil, &outbound.Error{Text: "the mail server offers no encryption (STARTTLS), and without it no password is sent"}
+	}
+	open := !info.TLS
+	for _, w := range []struct {
+		name string
+		make func() smtp.Auth
+	}{
+		{"SCRAM-SHA-256", func() smtp.Auth { return smtp.ScramSHA256Auth(a.user, a.password) }},
+		{"SCRAM-SHA-1", func() smtp.Auth { return smtp.ScramSHA1Auth(a.user, a.password) }},
+		{"PLAIN", func() smtp.Auth { return smtp.PlainAuth("", a.user, a.password, a.host, open) }},
+		{"LOGIN", func() smtp.Auth { return smtp.LoginAuth(a.user, a.password, a.host, open) }},
+		{"CRAM-MD5", func() smtp.Auth { return smtp.CRAMMD5Auth(a.user, a.password) }},
+	} {
+		if slices.Contains(info.Auth, w.name) {
+			a.chosen = w.make()
+			return a.chosen.Start(info)
+		}
+	}
+	return "", nil, &outbound.Error{Text: "the mail server offers no way to sign in that is known here (PLAIN, LOGIN, CRAM-MD5, SCRAM)"}
+}
+
+// Next is smtp.Auth's.
+func (a *signIn) Next(said []byte, more bool) ([]byte, error) { return a.chosen.Next(said, more) }
 
 // quit says goodbye, without caring for the answer: the mail was taken before.
 func quit(client *smtp.Client) {

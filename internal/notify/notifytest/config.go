@@ -31,8 +31,9 @@ func Configs(t *testing.T, d notify.Driver, good []string, bad map[string]string
 		if !slices.ContainsFunc(fault.Fields, func(f notify.FieldError) bool { return f.Field == field }) {
 			t.Errorf("%.200s: %v, which does not name %q", config, err, field)
 		}
+		text := err.Error()
 		for _, s := range secrets {
-			if strings.Contains(err.Error(), s) {
+			if strings.Contains(text, s) {
 				t.Errorf("%.200s: the error shows %q: %v", config, s, err)
 			}
 		}
