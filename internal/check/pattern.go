@@ -60,7 +60,7 @@ func NewPattern(text string) (p *Pattern, fault string) {
 
 // patternSize reckons the instructions an expression compiles to; it stops counting beyond the bound.
 func patternSize(re *syntax.Regexp) int {
-	size := 1 + len(re.Rune)/8
+	size := 1 + len(re.Rune)/64
 	for _, sub := range re.Sub {
 		size += patternSize(sub)
 		if size > maxPatternSize {

@@ -213,7 +213,6 @@ func TestAnswersThatLie(t *testing.T) {
 		"two questions":      {func(m *mdns.Msg) { m.Question = append(m.Question, m.Question[0]) }, nil},
 		"no answer":          {func(m *mdns.Msg) { m.Response = false }, nil},
 		"more answers":       {nil, count(1, 9)},
-		"fewer answers":      {nil, count(1, 1)},
 		"more questions":     {nil, count(0, 2)},
 		"more authorities":   {nil, count(2, 7)},
 		"cut off":            {nil, func(b []byte) []byte { return b[:len(b)-3] }},
@@ -222,13 +221,8 @@ func TestAnswersThatLie(t *testing.T) {
 		"length of a record": {nil, func(b []byte) []byte { b[len(b)-5]++; return b }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits a while for a better answer
 			out := look(t, server(t, c.change, c.bytes))
-			if name == "fewer answers" { // what follows is read as another section, and does not count
-				if v, _ := checktest.Value(out, "dns.answers"); out.Class != check.ClassProtocol && v != 1 {
-					t.Errorf("%+v", out)
-				}
-				return
-			}
 			if out.Class != check.ClassProtocol || out.Status != muster.StatusCritical {
 				t.Errorf("%+v", out)
 			}
@@ -257,7 +251,7 @@ func TestQuestionIsAskedAgainWhenItGetsLost(t *testing.T) {
 		}
 		return [][]byte{wire(t, answer(t, b))}
 	})
-	if out := look(t, at); out.Status != muster.StatusOK || asked.Load() != 2 {
+	if out := look(t, at); out.Status != muster.StatusOK || asked.Load() < 2 {
 		t.Errorf("asked %d times: %+v", asked.Load(), out)
 	}
 }

@@ -21,7 +21,7 @@ const (
 	maxDatagram = 1232 // bytes that a UDP answer may have without being taken apart on the way
 	sends       = 3    // a datagram may be lost
 	patience    = time.Second
-	strangers   = 500 * time.Millisecond // how long a right answer may follow a wrong one
+	strangers   = time.Second // how long a right answer may follow a wrong one
 )
 
 // Run asks and judges the answer.

@@ -169,7 +169,7 @@ func TestGzipBombIsBounded(t *testing.T) {
 // TestSearchEndsWithTheRun gives an expression the text it is slowest on.
 func TestSearchEndsWithTheRun(t *testing.T) {
 	url := web(t, func(w nethttp.ResponseWriter, _ *nethttp.Request) { w.Write(bytes.Repeat([]byte("x"), 1<<20)) })
-	out := checktest.Look(t, http.New(), config("url", url, "body_match", strings.Repeat("(x+x+)+", 100)+"y"), nil, 500*time.Millisecond)
+	out := checktest.Look(t, http.New(), config("url", url, "body_match", strings.Repeat("(x+x+)+", 140)+"y"), nil, 500*time.Millisecond)
 	if out.Class != check.ClassTimeout {
 		t.Errorf("%s: %s", out.Class, out.Error)
 	}

@@ -114,7 +114,7 @@ func TestWhatIsSentAndExpected(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	waits := checktest.Serve(t, func(c net.Conn) { io.WriteString(c, "554 no\r\n"); checktest.Silent(c) })
-	out = checktest.Look(t, tcp.New(), config(waits, "expect", "^220 "), nil, 200*time.Millisecond)
+	out = checktest.Look(t, tcp.New(), config(waits, "expect", "^220 "), nil, 2*time.Second)
 	if out.Class != check.ClassTimeout || !strings.Contains(out.Error, "8 other bytes") {
 		t.Errorf("%+v", out)
 	}
