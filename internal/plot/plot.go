@@ -105,7 +105,7 @@ func PNG(c Chart) ([]byte, error) {
 	d.values()
 	d.limit()
 	var out bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestCompression}
+	enc := png.Encoder{CompressionLevel: png.DefaultCompression}
 	if err := enc.Encode(&out, palette(d.img, paper, rule, axis, ink, faint, line, warn, warnBg, crit, critBg)); err != nil {
 		return nil, fmt.Errorf("plot: encode: %w", err)
 	}

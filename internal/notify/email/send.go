@@ -35,15 +35,15 @@ func (s *sender) Send(ctx context.Context, m *notify.Message) error {
 	client, close, err := s.connect(ctx)
 	defer close()
 	if err != nil {
-		return s.failure(ctx, "", err)
+		return s.failure(ctx, err)
 	}
 	put, err := s.deliver(client, waiting, body, m.ID)
 	if err != nil {
-		return s.failure(ctx, "", err)
+		return s.failure(ctx, err)
 	}
 	quit(client)
 	if put != nil {
-		return s.failure(ctx, "", put)
+		return s.failure(ctx, put)
 	}
 	if refused := s.d.progress.settle(m.ID); refused != "" {
 		return &notify.Failure{Err: errors.New(outbound.Strike("the mail server refused "+refused, s.secrets()...)), Permanent: true}
@@ -90,8 +90,9 @@ func (s *sender) deliver(client *smtp.Client, waiting []string, body []byte, id 
 }
 
 // failure says what to do about an error: a mail server's 5xx stays, everything else may pass.
-func (s *sender) failure(ctx context.Context, text string, err error) error {
+func (s *sender) failure(ctx context.Context, err error) error {
 	f := &notify.Failure{}
+	var text string
 	var said *textproto.Error
 	var mine *outbound.Error
 	switch {

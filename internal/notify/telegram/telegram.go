@@ -153,7 +153,7 @@ func (s *sender) post(ctx context.Context, body message) (*notify.Failure, reply
 	}
 	f := &notify.Failure{Err: errors.New(answer.Words(s.Token)), RetryAfter: answer.RetryAfter}
 	if known && said.Description != "" {
-		f.Err = fmt.Errorf("Telegram says: %s", outbound.Strike(clean(said.Description, 300), s.Token))
+		f.Err = fmt.Errorf("answer of Telegram: %s", outbound.Strike(clean(said.Description, 300), s.Token))
 	}
 	if n := said.Parameters.RetryAfter; n > 0 {
 		f.RetryAfter = min(time.Duration(min(n, 1<<31))*time.Second, outbound.MaxRetryAfter)

@@ -224,3 +224,17 @@ func FuzzParse(f *testing.F) {
 	d := driver(f, outbound.Options{}, webhook.Options{})
 	notifytest.Fuzz(f, d, `{"url":"https://example.org/x"}`, `{"url":"http://[::1%25eth0]:1","secret":"`+key+`"}`, `{"url":"http://a:/","secret":"whsec_"}`, `{"URL":"x"}`)
 }
+
+func BenchmarkSend(b *testing.B) {
+	r := notifytest.NewReceiver(b, notifytest.Take(""))
+	s, err := driver(b, outbound.Options{}, webhook.Options{}).Parse([]byte(`{"url":"` + r.URL + `"}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := notifytest.Opened()
+	for b.Loop() {
+		if err := s.Send(b.Context(), m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
