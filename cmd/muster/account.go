@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/api"
+	"muster/internal/term"
 )
 
 func (a *app) accountCommand() *cobra.Command {
@@ -43,18 +44,18 @@ func (a *app) accountCommand() *cobra.Command {
 }
 
 func (a *app) showAccount(acct *api.Account) {
-	fmt.Fprintf(a.out, "%s  %s\n", paint(clean(acct.Name), bold, a.colour), paint(acct.ID, dim, a.colour))
-	t := &table{columns: []column{{title: "retention"}, {title: "every value", right: true}, {title: "5 minutes", right: true}, {title: "1 hour", right: true}, {title: "per node and year", right: true, drop: 1}}}
+	fmt.Fprintf(a.Out, "%s  %s\n", a.Paint(term.Clean(acct.Name), term.Bold), a.Paint(acct.ID, term.Dim))
+	t := &term.Table{Columns: []term.Column{{Title: "retention"}, {Title: "every value", Right: true}, {Title: "5 minutes", Right: true}, {Title: "1 hour", Right: true}, {Title: "per node and year", Right: true, Drop: 1}}}
 	for _, k := range acct.RetentionClasses {
-		name := cell{text: "  " + k.Name}
+		name := term.Cell{Text: "  " + k.Name}
 		if k.Name == acct.Retention {
-			name = cell{text: "● " + k.Name, ink: bold}
+			name = term.Cell{Text: "● " + k.Name, Ink: term.Bold}
 		}
 		price := "not measured yet"
 		if k.BytesPerNodeYear > 0 {
-			price = bytesOf(float64(k.BytesPerNodeYear))
+			price = term.Bytes(float64(k.BytesPerNodeYear))
 		}
-		t.add(name, text(k.Raw), text(k.Tiles5m), text(k.Tiles1h), text(price))
+		t.Add(name, term.Text(k.Raw), term.Text(k.Tiles5m), term.Text(k.Tiles1h), term.Text(price))
 	}
-	t.write(a.out, a.width, a.colour)
+	t.Write(a.Paper)
 }

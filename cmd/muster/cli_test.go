@@ -106,7 +106,7 @@ func (f *fakeServer) muster(width int, args ...string) (code int, out, errs stri
 	var o, e bytes.Buffer
 	env := map[string]string{"MUSTER_SERVER": f.URL, "MUSTER_TOKEN": "secret", "MUSTER_DATA": f.t.TempDir()}
 	a := newApp(strings.NewReader(""), &o, &e, func(k string) (string, bool) { v, ok := env[k]; return v, ok })
-	a.width = width
+	a.Width = width
 	code = run(context.Background(), a, args)
 	return code, o.String(), e.String()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/api"
+	"muster/internal/term"
 )
 
 func (a *app) enrollCommand() *cobra.Command {
@@ -26,7 +27,7 @@ func (a *app) enrollCommand() *cobra.Command {
 				return err
 			}
 			return a.print(made, []string{made.Command}, func() {
-				fmt.Fprintf(a.out, "Paste this on the machine; it is good %s, until %s:\n\n  %s\n\n", times(made.UsesLeft), made.ExpiresAt.Local().Format(time.DateTime), made.Command)
+				fmt.Fprintf(a.Out, "Paste this on the machine; it is good %s, until %s:\n\n  %s\n\n", times(made.UsesLeft), made.ExpiresAt.Local().Format(time.DateTime), made.Command)
 			})
 		},
 	}
@@ -56,15 +57,15 @@ func (a *app) enrollLs() *cobra.Command {
 				return err
 			}
 			return a.print(all, ids(all, func(e api.Enrollment) string { return e.ID }), func() {
-				t := &table{columns: []column{{title: "id"}, {title: "uses left", right: true}, {title: "ends in", right: true}, {title: "made", right: true, drop: 1}}}
+				t := &term.Table{Columns: []term.Column{{Title: "id"}, {Title: "uses left", Right: true}, {Title: "ends in", Right: true}, {Title: "made", Right: true, Drop: 1}}}
 				for _, e := range all {
-					left := cell{text: ago(time.Until(e.ExpiresAt))}
+					left := term.Cell{Text: term.Ago(time.Until(e.ExpiresAt))}
 					if time.Now().After(e.ExpiresAt) {
-						left = cell{text: "ended", ink: dim}
+						left = term.Cell{Text: "ended", Ink: term.Dim}
 					}
-					t.add(text(e.ID), text(strconv.Itoa(e.UsesLeft)), left, text(since(&e.CreatedAt, time.Now())))
+					t.Add(term.Text(e.ID), term.Text(strconv.Itoa(e.UsesLeft)), left, term.Text(term.Since(&e.CreatedAt, time.Now())))
 				}
-				t.write(a.out, a.width, a.colour)
+				t.Write(a.Paper)
 			})
 		},
 	}

@@ -11,6 +11,7 @@ import (
 
 	"muster/api"
 	"muster/client"
+	"muster/internal/term"
 )
 
 func (a *app) eventCommand() *cobra.Command {
@@ -51,12 +52,12 @@ func (a *app) eventLs() *cobra.Command {
 }
 
 func (a *app) writeEvents(events []api.Event) {
-	t := &table{columns: []column{{title: "when"}, {title: "what", most: 20, drop: 3}, {title: "who", most: 14, drop: 2}, {title: "name", most: 16}, {title: "change", most: 30}}}
+	t := &term.Table{Columns: []term.Column{{Title: "when"}, {Title: "what", Most: 20, Drop: 3}, {Title: "who", Most: 14, Drop: 2}, {Title: "name", Most: 16}, {Title: "change", Most: 30}}}
 	for i := range events {
 		e := &events[i]
-		t.add(cell{text: e.At.Local().Format(time.DateTime), ink: dim}, text(e.Kind), text(e.Actor), cell{text: e.Name, ink: bold}, text(e.Text))
+		t.Add(term.Cell{Text: e.At.Local().Format(time.DateTime), Ink: term.Dim}, term.Text(e.Kind), term.Text(e.Actor), term.Cell{Text: e.Name, Ink: term.Bold}, term.Text(e.Text))
 	}
-	t.write(a.out, a.width, a.colour)
+	t.Write(a.Paper)
 }
 
 // followed writes an event of the stream.
@@ -75,9 +76,9 @@ func (a *app) followed(m client.StreamEvent) error {
 func (a *app) writeEvent(e *api.Event) {
 	if a.output == "json" {
 		raw, _ := json.Marshal(e)
-		fmt.Fprintf(a.out, "%s\n", raw)
+		fmt.Fprintf(a.Out, "%s\n", raw)
 		return
 	}
-	line := []string{paint(e.At.Local().Format(time.DateTime), dim, a.colour), clean(e.Kind), clean(e.Actor), paint(clean(e.Name), bold, a.colour), clean(e.Text)}
-	fmt.Fprintln(a.out, strings.Join(line, "  "))
+	line := []string{a.Paint(e.At.Local().Format(time.DateTime), term.Dim), term.Clean(e.Kind), term.Clean(e.Actor), a.Paint(term.Clean(e.Name), term.Bold), term.Clean(e.Text)}
+	fmt.Fprintln(a.Out, strings.Join(line, "  "))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,8 @@ import (
 
 	"muster/api"
 	"muster/client"
+	"muster/internal/sheet"
+	"muster/internal/term"
 )
 
 func (a *app) nodeCommand() *cobra.Command {
@@ -55,50 +56,9 @@ func (a *app) printNodes(nodes []api.Node) error {
 			fmt.Fprintln(a.err, "There are no such nodes. `muster enroll` shows how a machine joins.")
 			return
 		}
-		t := nodeTable(nodes, time.Now())
-		t.write(a.out, a.width, a.colour)
+		t := sheet.Nodes(nodes, time.Now())
+		t.Write(a.Paper)
 	})
-}
-
-// nodeTable lays nodes out.
-func nodeTable(nodes []api.Node, now time.Time) *table {
-	t := &table{columns: []column{
-		{title: "name", most: 24}, {title: "state"}, {title: "cpu", right: true, least: 4}, {title: "mem", right: true, least: 4}, {title: "disk", right: true, least: 4},
-		{title: "load", right: true, drop: 4, least: 5}, {title: "in", right: true, drop: 5, least: 10}, {title: "out", right: true, drop: 5, least: 10}, {title: "seen", right: true, drop: 1, least: 4},
-		{title: "os", drop: 6, most: 12}, {title: "address", drop: 3}, {title: "tags", drop: 2, most: 16},
-	}}
-	for i := range nodes {
-		n := &nodes[i]
-		name := cell{text: n.Name}
-		if n.Star {
-			name.shape = "★"
-		}
-		row := []cell{name, stateCell(n.State), text(percent(n.Now.CPU)), text(percent(n.Now.Memory)), text(percent(n.Now.Disk)),
-			text(""), text(rate(n.Now.NetIn)), text(rate(n.Now.NetOut)), text(since(n.LastSeen, now)), text(osOf(n)), text(""), text(strings.Join(n.Tags, " "))}
-		if n.Now.Load != nil {
-			row[5].text = fmt.Sprintf("%.2f", *n.Now.Load)
-		}
-		if len(n.Addresses) > 0 {
-			row[10].text = n.Addresses[0]
-		}
-		if n.State != "up" { // what was measured is old
-			for c := 2; c < len(row); c++ {
-				row[c].ink = dim
-			}
-		}
-		t.add(row...)
-	}
-	return t
-}
-
-// osOf names a node's operating system as shortly as it can.
-func osOf(n *api.Node) string {
-	for _, key := range []string{"os.name", "os.description", "os.type"} {
-		if v := n.Facts[key]; v != "" {
-			return strings.TrimSpace(strings.TrimSuffix(v, " GNU/Linux") + " " + n.Facts["os.version"])
-		}
-	}
-	return ""
 }
 
 func (a *app) nodeShow() *cobra.Command {
@@ -109,7 +69,7 @@ func (a *app) nodeShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(n, []string{n.Name}, func() { a.showNode(n, time.Now()) })
+			return a.print(n, []string{n.Name}, func() { sheet.Node(a.Paper, n, time.Now()) })
 		},
 	}
 }
@@ -123,77 +83,6 @@ func (a *app) node(ctx context.Context, nameOrID string) (*api.Node, *client.Cli
 	n, err := findNode(ctx, c, nameOrID)
 	return n, c, err
 }
-
-func (a *app) showNode(n *api.Node, now time.Time) {
-	s := stateCell(n.State)
-	fmt.Fprintf(a.out, "%s  %s", paint(clean(n.Name), bold, a.colour), paint(s.shape+" "+clean(s.text), s.ink, a.colour))
-	if n.StateSince != nil {
-		fmt.Fprintf(a.out, " since %s (%s)", n.StateSince.Local().Format("2 Jan 15:04"), since(n.StateSince, now))
-	}
-	fmt.Fprintln(a.out)
-	var rows [][2]string
-	add := func(key, value string) {
-		if value != "" {
-			rows = append(rows, [2]string{key, value})
-		}
-	}
-	add("id", n.ID)
-	add("hostname", n.Hostname)
-	add("addresses", strings.Join(n.Addresses, " "))
-	add("tags", strings.Join(n.Tags, " "))
-	add("colour", n.Colour)
-	if n.LastSeen != nil {
-		add("last seen", n.LastSeen.Local().Format(time.DateTime)+" ("+strings.Replace(since(n.LastSeen, now)+" ago)", "now ago", "just now", 1))
-	}
-	if g := n.Agent; g != nil {
-		connected := "not connected"
-		if g.Connected {
-			connected = "connected"
-		}
-		add("agent", strings.TrimSpace(g.Version+" "+connected+", every "+g.Period))
-		if g.ClockOff != "" {
-			add("clock", "off by "+g.ClockOff)
-		}
-		if g.Farewell != nil {
-			add("left", g.Farewell.Reason+" at "+g.Farewell.At.Local().Format(time.DateTime))
-		}
-	}
-	add("cpu", percent(n.Now.CPU))
-	add("memory", percent(n.Now.Memory))
-	add("disk", strings.TrimSpace(percent(n.Now.Disk)+" "+n.Now.DiskMount))
-	if n.Now.Load != nil {
-		add("load", fmt.Sprintf("%.2f", *n.Now.Load))
-	}
-	if n.Now.Uptime != nil {
-		add("uptime", ago(time.Duration(*n.Now.Uptime*float64(time.Second))))
-	}
-	if n.Now.NetIn != nil && n.Now.NetOut != nil {
-		add("network", rate(n.Now.NetIn)+" in, "+rate(n.Now.NetOut)+" out")
-	}
-	for _, key := range sortedKeys(n.Facts) {
-		add(key, n.Facts[key])
-	}
-	a.pairs(rows)
-	if n.Notes != "" {
-		fmt.Fprintln(a.out)
-		for line := range strings.Lines(n.Notes) {
-			fmt.Fprintln(a.out, "  "+clean(strings.TrimRight(line, "\r\n")))
-		}
-	}
-}
-
-// pairs writes names and values below each other.
-func (a *app) pairs(rows [][2]string) {
-	widest := 0
-	for _, r := range rows {
-		widest = max(widest, len(r[0]))
-	}
-	for _, r := range rows {
-		fmt.Fprintf(a.out, "  %s  %s\n", paint(fmt.Sprintf("%-*s", widest, clean(r[0])), dim, a.colour), clean(r[1]))
-	}
-}
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (a *app) nodeMetrics() *cobra.Command {
 	return &cobra.Command{
@@ -209,10 +98,10 @@ func (a *app) nodeMetrics() *cobra.Command {
 			}
 			if len(args) > 1 {
 				all = slices.DeleteFunc(all, func(m api.MetricNow) bool {
-					return !strings.Contains(m.Metric+" "+attributesText(m.Attributes), args[1])
+					return !strings.Contains(m.Metric+" "+sheet.Attributes(m.Attributes), args[1])
 				})
 			}
-			return a.print(all, metricNames(all), func() { a.metricTable(all).write(a.out, a.width, a.colour) })
+			return a.print(all, metricNames(all), func() { sheet.Metrics(a.Paper, all).Write(a.Paper) })
 		},
 	}
 }
@@ -223,18 +112,6 @@ func metricNames(all []api.MetricNow) []string {
 		names = append(names, m.Metric)
 	}
 	return slices.Compact(names)
-}
-
-func (a *app) metricTable(all []api.MetricNow) *table {
-	t := &table{columns: []column{{title: "metric", most: 24}, {title: "attributes", most: 12}, {title: "value", right: true}, {title: "unit", drop: 2}, {title: "type", drop: 1}}}
-	for _, m := range all {
-		value := ""
-		if m.Last != nil {
-			value = figure(m.Last.Value, m.Metric, m.Unit)
-		}
-		t.add(text(m.Metric), cell{text: a.attributes(m.Attributes), ink: dim}, text(value), cell{text: m.Unit, ink: dim}, cell{text: m.Type, ink: dim})
-	}
-	return t
 }
 
 func (a *app) nodeTag() *cobra.Command {
@@ -253,7 +130,7 @@ func (a *app) nodeTag() *cobra.Command {
 				return err
 			}
 			return a.print(n, []string{n.Name}, func() {
-				fmt.Fprintf(a.out, "%s has the tags: %s\n", clean(n.Name), clean(strings.Join(n.Tags, " ")))
+				fmt.Fprintf(a.Out, "%s has the tags: %s\n", term.Clean(n.Name), term.Clean(strings.Join(n.Tags, " ")))
 			})
 		},
 	}
@@ -293,7 +170,7 @@ func (a *app) nodeRename() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(n, []string{n.Name}, func() { fmt.Fprintf(a.out, "%s is called %s now\n", clean(old), clean(n.Name)) })
+			return a.print(n, []string{n.Name}, func() { fmt.Fprintf(a.Out, "%s is called %s now\n", term.Clean(old), term.Clean(n.Name)) })
 		},
 	}
 }
@@ -315,7 +192,7 @@ func (a *app) nodeRm() *cobra.Command {
 				if err := c.DeleteNode(cmd.Context(), n.ID, 0); err != nil {
 					return err
 				}
-				fmt.Fprintln(a.err, clean(n.Name), "is forgotten")
+				fmt.Fprintln(a.err, term.Clean(n.Name), "is forgotten")
 			}
 			return nil
 		},
@@ -326,7 +203,7 @@ func (a *app) nodeRm() *cobra.Command {
 
 // confirm asks for a word to be typed, for what can't be undone.
 func (a *app) confirm(question, word string) bool {
-	fmt.Fprintf(a.err, "%s Type %s: ", clean(question), clean(word))
+	fmt.Fprintf(a.err, "%s Type %s: ", term.Clean(question), term.Clean(word))
 	var typed string
 	if _, err := fmt.Fscanln(a.in, &typed); err != nil {
 		fmt.Fprintln(a.err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"muster/internal/term"
 )
 
 // formats are what --output takes.
@@ -24,7 +26,7 @@ func (a *app) checkOutput() error {
 func (a *app) print(v any, names []string, table func()) error {
 	switch a.output {
 	case "json":
-		enc := json.NewEncoder(a.out)
+		enc := json.NewEncoder(a.Out)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)
@@ -32,7 +34,7 @@ func (a *app) print(v any, names []string, table func()) error {
 		return a.printYAML(v)
 	case "name":
 		for _, n := range names {
-			fmt.Fprintln(a.out, clean(n))
+			fmt.Fprintln(a.Out, term.Clean(n))
 		}
 		return nil
 	}
@@ -57,7 +59,7 @@ func (a *app) printYAML(v any) error {
 	if err := enc.Encode(&doc); err != nil {
 		return err
 	}
-	_, err = a.out.Write(b.Bytes())
+	_, err = a.Out.Write(b.Bytes())
 	return err
 }
 
@@ -70,15 +72,4 @@ func block(n *yaml.Node) {
 	for _, c := range n.Content {
 		block(c)
 	}
-}
-
-// clean takes from a text what would move a terminal's cursor or change its colours: names and notes come
-// from other machines.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 
 	"muster"
 	"muster/client"
+	"muster/internal/term"
 )
 
 // The exit codes.
@@ -27,26 +28,25 @@ const (
 
 // app is what every verb works with: where it reads and writes, and the flags that all share.
 type app struct {
-	in       io.Reader
-	out, err io.Writer
-	env      func(string) (string, bool)
-	width    int  // of the terminal; 0 when out is none
-	colour   bool // whether out shows colours
+	term.Paper // where answers are drawn
+	in         io.Reader
+	err        io.Writer
+	env        func(string) (string, bool)
 
 	server, token, pin, data string
 	output                   string
 }
 
 func newApp(in io.Reader, out, err io.Writer, env func(string) (string, bool)) *app {
-	a := &app{in: in, out: out, err: err, env: env}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		a.width = 80
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			a.width = w
+	a := &app{Paper: term.Paper{Out: out}, in: in, err: err, env: env}
+	if f, ok := out.(*os.File); ok && xterm.IsTerminal(int(f.Fd())) {
+		a.Width = 80
+		if w, _, err := xterm.GetSize(int(f.Fd())); err == nil && w > 0 {
+			a.Width = w
 		}
 		_, plain := env("NO_COLOR")
 		kind, _ := env("TERM")
-		a.colour = !plain && kind != "dumb"
+		a.Colour = !plain && kind != "dumb"
 	}
 	return a
 }
@@ -56,7 +56,7 @@ func run(ctx context.Context, a *app, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.in)
-	root.SetOut(a.out)
+	root.SetOut(a.Out)
 	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -172,7 +172,7 @@ func args(least, most int) cobra.PositionalArgs {
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Say which version this is", Args: args(0, 0), RunE: func(*cobra.Command, []string) error {
-		fmt.Fprintln(a.out, "muster", version)
+		fmt.Fprintln(a.Out, "muster", version)
 		return nil
 	}}
 }

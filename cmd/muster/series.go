@@ -10,6 +10,7 @@ import (
 	"muster"
 	"muster/api"
 	"muster/client"
+	"muster/internal/sheet"
 )
 
 func (a *app) seriesCommand() *cobra.Command {
@@ -39,8 +40,8 @@ func (a *app) seriesCommand() *cobra.Command {
 				return err
 			}
 			q.Metric = args[0]
-			if q.Points == 0 && a.output == "table" && a.width > 0 {
-				q.Points = max(20, a.width-labelWidth)
+			if q.Points == 0 && a.output == "table" && a.Width > 0 {
+				q.Points = max(20, a.Width-sheet.LabelWidth)
 			}
 			s, err := c.Series(cmd.Context(), q)
 			if err != nil {
@@ -52,7 +53,7 @@ func (a *app) seriesCommand() *cobra.Command {
 			if err := a.nameNodes(cmd, c, s, names); err != nil {
 				return err
 			}
-			return a.print(s, lineNames(s, names), func() { a.drawSeries(s, names, height) })
+			return a.print(s, lineNames(s, names), func() { sheet.Series(a.Paper, s, names, height) })
 		},
 		ValidArgsFunction: a.completeSeries,
 	}
@@ -109,17 +110,9 @@ func (a *app) nameNodes(cmd *cobra.Command, c *client.Client, s *api.Series, nam
 func lineNames(s *api.Series, names map[string]string) []string {
 	out := make([]string, len(s.Series))
 	for i := range s.Series {
-		out[i] = lineName(&s.Series[i], names)
+		out[i] = sheet.LineName(&s.Series[i], names)
 	}
 	return out
-}
-
-func lineName(l *api.Line, names map[string]string) string {
-	name := names[l.Node]
-	if name == "" {
-		name = l.Node
-	}
-	return strings.TrimSpace(name + " " + attributesText(l.Attributes))
 }
 
 // completeSeries completes nodes' names behind the metric.

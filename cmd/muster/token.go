@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/api"
+	"muster/internal/term"
 )
 
 // collect gathers a list that pages itself; most 0 is all.
@@ -52,15 +53,15 @@ func (a *app) tokenLs() *cobra.Command {
 				return err
 			}
 			return a.print(all, ids(all, func(t api.Token) string { return t.ID }), func() {
-				t := &table{columns: []column{{title: "name", most: 16}, {title: "role"}, {title: "last used", right: true}, {title: "made", right: true, drop: 2}, {title: "id", drop: 1}}}
+				t := &term.Table{Columns: []term.Column{{Title: "name", Most: 16}, {Title: "role"}, {Title: "last used", Right: true}, {Title: "made", Right: true, Drop: 2}, {Title: "id", Drop: 1}}}
 				for _, k := range all {
-					used := since(k.LastUsedAt, time.Now())
+					used := term.Since(k.LastUsedAt, time.Now())
 					if used == "" {
 						used = "never"
 					}
-					t.add(text(k.Name), text(k.Role), text(used), text(since(&k.CreatedAt, time.Now())), cell{text: k.ID, ink: dim})
+					t.Add(term.Text(k.Name), term.Text(k.Role), term.Text(used), term.Text(term.Since(&k.CreatedAt, time.Now())), term.Cell{Text: k.ID, Ink: term.Dim})
 				}
-				t.write(a.out, a.width, a.colour)
+				t.Write(a.Paper)
 			})
 		},
 	}
@@ -82,8 +83,8 @@ func (a *app) tokenAdd() *cobra.Command {
 				return err
 			}
 			return a.print(made, []string{made.Secret}, func() {
-				fmt.Fprintf(a.out, "%s\n", made.Secret)
-				fmt.Fprintf(a.err, "This is the secret of %s (%s); it is shown only now.\n", clean(made.Name), made.Role)
+				fmt.Fprintf(a.Out, "%s\n", made.Secret)
+				fmt.Fprintf(a.err, "This is the secret of %s (%s); it is shown only now.\n", term.Clean(made.Name), made.Role)
 			})
 		},
 	}

@@ -15,6 +15,8 @@ import (
 
 	"muster/api"
 	"muster/client"
+	"muster/internal/sheet"
+	"muster/internal/term"
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -29,7 +31,7 @@ func (a *app) topCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.width == 0 || a.output != "table" {
+			if a.Width == 0 || a.output != "table" {
 				nodes, err := collect(c.AllNodes(cmd.Context(), client.ListOptions{Query: query}), 0)
 				if err != nil {
 					return err
@@ -54,7 +56,7 @@ func (a *app) watch(ctx context.Context, c *client.Client, query, sort string) e
 	if err := feed.load(ctx); err != nil {
 		return err
 	}
-	m := &top{feed: feed, sort: sort, colour: a.colour, width: a.width, height: 24}
+	m := &top{feed: feed, sort: sort, colour: a.Colour, width: a.Width, height: 24}
 	var wg sync.WaitGroup
 	wg.Go(func() { feed.follow(ctx) })
 	err := a.screen(ctx, m)
@@ -267,7 +269,7 @@ func (m *top) View() string {
 	m.first = max(0, min(m.first, m.rows-page))
 	var b strings.Builder
 	b.WriteString(m.headline(all, broken) + "\n\n")
-	nodeTable(nodes[m.first:min(m.first+page, len(nodes))], time.Now()).write(&b, m.width, m.colour)
+	sheet.Nodes(nodes[m.first:min(m.first+page, len(nodes))], time.Now()).Write(term.Paper{Out: &b, Width: m.width, Colour: m.colour})
 	for range max(0, page-len(nodes)) {
 		b.WriteByte('\n')
 	}
@@ -302,22 +304,22 @@ func (m *top) headline(nodes []api.Node, broken error) string {
 	for i := range nodes {
 		counts[nodes[i].State]++
 	}
-	parts := []string{paint(fmt.Sprintf("%d nodes", len(nodes)), bold, m.colour)}
+	parts := []string{term.Paint(fmt.Sprintf("%d nodes", len(nodes)), term.Bold, m.colour)}
 	for _, state := range []string{"up", "down", "unknown", "pending", "stopped"} {
 		if counts[state] > 0 {
-			s := stateCell(state)
-			parts = append(parts, paint(fmt.Sprintf("%s %d %s", s.shape, counts[state], state), s.ink, m.colour))
+			s := sheet.State(state)
+			parts = append(parts, term.Paint(fmt.Sprintf("%s %d %s", s.Shape, counts[state], state), s.Ink, m.colour))
 		}
 	}
 	if broken != nil {
-		parts = append(parts, paint("▲ not live: "+clean(broken.Error()), amber, m.colour))
+		parts = append(parts, term.Paint("▲ not live: "+term.Clean(broken.Error()), term.Amber, m.colour))
 	}
 	return strings.Join(parts, "  ")
 }
 
 func (m *top) footer() string {
 	if m.typing {
-		return "/" + clean(m.filter) + "█"
+		return "/" + term.Clean(m.filter) + "█"
 	}
 	by := m.sort
 	if m.turned {
@@ -325,7 +327,7 @@ func (m *top) footer() string {
 	}
 	text := fmt.Sprintf("by %s · s n c m d l w sort · / filter · q end", by)
 	if m.filter != "" {
-		text = fmt.Sprintf("%d match %q · esc all · ", m.rows, clean(m.filter)) + text
+		text = fmt.Sprintf("%d match %q · esc all · ", m.rows, term.Clean(m.filter)) + text
 	}
-	return paint(cut(text, m.width), dim, m.colour)
+	return term.Paint(term.Cut(text, m.width), term.Dim, m.colour)
 }

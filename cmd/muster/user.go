@@ -9,6 +9,7 @@ import (
 	"muster"
 	"muster/api"
 	"muster/client"
+	"muster/internal/term"
 )
 
 func (a *app) userCommand() *cobra.Command {
@@ -30,15 +31,15 @@ func (a *app) userLs() *cobra.Command {
 				return err
 			}
 			return a.print(all, ids(all, func(u api.User) string { return u.Name }), func() {
-				t := &table{columns: []column{{title: "name", most: 16}, {title: "role"}, {title: "password"}, {title: "added", right: true, drop: 2}, {title: "id", drop: 1}}}
+				t := &term.Table{Columns: []term.Column{{Title: "name", Most: 16}, {Title: "role"}, {Title: "password"}, {Title: "added", Right: true, Drop: 2}, {Title: "id", Drop: 1}}}
 				for _, u := range all {
-					password := cell{text: "none yet", ink: amber}
+					password := term.Cell{Text: "none yet", Ink: term.Amber}
 					if u.Password {
-						password = text("set")
+						password = term.Text("set")
 					}
-					t.add(text(u.Name), text(u.Role), password, text(since(&u.CreatedAt, time.Now())), cell{text: u.ID, ink: dim})
+					t.Add(term.Text(u.Name), term.Text(u.Role), password, term.Text(term.Since(&u.CreatedAt, time.Now())), term.Cell{Text: u.ID, Ink: term.Dim})
 				}
-				t.write(a.out, a.width, a.colour)
+				t.Write(a.Paper)
 			})
 		},
 	}
@@ -59,8 +60,8 @@ func (a *app) userAdd() *cobra.Command {
 				return err
 			}
 			return a.print(made, []string{made.LoginURL}, func() {
-				fmt.Fprintf(a.out, "%s\n", made.LoginURL)
-				fmt.Fprintf(a.err, "Send this link to %s (%s); it signs in once, to choose a password.\n", clean(made.Name), made.Role)
+				fmt.Fprintf(a.Out, "%s\n", made.LoginURL)
+				fmt.Fprintf(a.err, "Send this link to %s (%s); it signs in once, to choose a password.\n", term.Clean(made.Name), made.Role)
 			})
 		},
 	}
@@ -84,7 +85,7 @@ func (a *app) userRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(u, []string{u.Name}, func() { fmt.Fprintf(a.out, "%s is %s now\n", clean(u.Name), u.Role) })
+			return a.print(u, []string{u.Name}, func() { fmt.Fprintf(a.Out, "%s is %s now\n", term.Clean(u.Name), u.Role) })
 		},
 	}
 }
