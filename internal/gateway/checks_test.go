@@ -219,6 +219,7 @@ func TestLongAssignmentsComeInParts(t *testing.T) {
 		w.gate.Assign(id.Account, id.Node, many, nil, true)
 		w.gate.Assign(id.Account, id.Node, append(bad, big...), gone, false)
 		w.gate.Assign(id.Account, id.Node, nil, nil, true)
+		w.gate.Assign(id.Account, id.Node, nil, gone, false)
 	})
 	calls.Wait()
 	whole, n := gather()
@@ -231,6 +232,9 @@ func TestLongAssignmentsComeInParts(t *testing.T) {
 	}
 	if whole, n = gather(); len(whole.Add)+len(whole.Remove) != 0 || !whole.Replace || n != 1 {
 		t.Errorf("none at all: %+v", whole)
+	}
+	if whole, n = gather(); whole.Add != nil || !slices.Equal(whole.Remove, gone) || n != 2 {
+		t.Errorf("%d removed in %d parts", len(whole.Remove), n)
 	}
 	if w.gate.Assign(muster.NewAccountID(), id.Node, many, nil, true) {
 		t.Error("another account assigned checks")
