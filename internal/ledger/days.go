@@ -131,7 +131,11 @@ func (s *shard) readDay(ctx context.Context, d *day) error {
 		read := uint64(0)
 		err := s.scan(ctx, d.n, 1, last, func(r *Row) bool {
 			s.mu.Lock()
-			s.apply(d, r)
+			if v, known := s.states[r.Key]; known && v.day != r.Day && v.at > r.At.UnixMilli() {
+				d.note(r) // of an owner that was over already, see begin: it carried what had changed since
+			} else {
+				s.apply(d, r)
+			}
 			s.mu.Unlock()
 			read = r.Seq
 			return true

@@ -128,15 +128,20 @@ func (s *shard) save(rows []Stored) (Position, error) {
 
 // apply takes a durable row into the states and its day; the caller holds mu.
 func (s *shard) apply(d *day, r *Row) {
-	d.last = r.Seq
-	if r.Transition != nil {
-		d.news = r.Seq
-	}
+	d.note(r)
 	if r.State == nil {
 		delete(s.states, r.Key)
 		return
 	}
 	s.states[r.Key] = state{bytes: r.State, at: r.At.UnixMilli(), day: r.Day}
+}
+
+// note takes a durable row into its day.
+func (d *day) note(r *Row) {
+	d.last = r.Seq
+	if r.Transition != nil {
+		d.news = r.Seq
+	}
 }
 
 // persist appends the same rows under the same seqs until their fate is known. As long as it is not, no
