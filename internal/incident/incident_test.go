@@ -55,7 +55,7 @@ func fold(in *muster.Incident, story []muster.Transition) *muster.Incident {
 
 func TestReplayChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		story := story(t, 150)
+		story := story(t, 130)
 		in := fold(nil, story)
 		prefix := story[:rapid.IntRange(0, len(story)).Draw(t, "prefix")]
 		if again := fold(in, prefix); again != in {
@@ -78,7 +78,7 @@ func TestOpenIsWhatFires(t *testing.T) {
 		var in *muster.Incident
 		fires := map[string]bool{}
 		var seq uint64
-		for _, tr := range story(t, 120) {
+		for _, tr := range story(t, 80) {
 			before := in
 			var kept []byte
 			if before != nil {

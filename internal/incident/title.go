@@ -56,16 +56,16 @@ func wrongs(in *muster.Incident) []muster.Firing {
 // one says what a single firing does to the one it is about.
 func one(name string, f *muster.Firing) string {
 	does, sentence := predicate(f.Name)
-	series := f.Series
-	if f.Check == "" {
-		series = short(series)
+	series, ofCheck := short(f.Series), f.Check != ""
+	if rest, own := strings.CutPrefix(series, name+", "); ofCheck && own {
+		series, ofCheck = rest, false // the check is the subject: it is named already
 	}
 	switch {
 	case series == name || series == f.Name:
 		series = ""
-	case f.Check != "" && series != "" && sentence:
+	case ofCheck && series != "" && sentence:
 		return name + " · " + series + " " + does
-	case f.Check != "" && series != "":
+	case ofCheck && series != "":
 		return name + " · " + series + ": " + f.Name
 	}
 	text := name + " · " + f.Name
@@ -108,11 +108,12 @@ func word(w string, of []string) bool {
 }
 
 // short takes the keys from a series that is written as attributes: "system.filesystem.mountpoint=/var" is "/var".
+// A key has a dot; what has none may be part of a check's name.
 func short(series string) string {
 	parts := strings.Split(series, ", ")
 	for i, part := range parts {
 		key, value, ok := strings.Cut(part, "=")
-		if ok && key != "" && value != "" && strings.IndexFunc(key, notKey) < 0 {
+		if ok && value != "" && strings.Contains(key, ".") && strings.IndexFunc(key, notKey) < 0 {
 			parts[i] = value
 		}
 	}
