@@ -414,8 +414,10 @@ func TestDefaultsFire(t *testing.T) {
 		value func(i int) map[string]float64
 		want  string
 	}{
-		"disk":   {func(int) map[string]float64 { return map[string]float64{"system.filesystem.utilization@/": 0.96} }, "Filesystem nearly full: /"},
-		"inodes": {func(int) map[string]float64 { return map[string]float64{"system.filesystem.inodes.utilization@/": 0.96} }, "Inodes nearly used up: /"},
+		"disk": {func(int) map[string]float64 { return map[string]float64{"system.filesystem.utilization@/": 0.96} }, "Filesystem nearly full: /"},
+		"inodes": {func(int) map[string]float64 {
+			return map[string]float64{"system.filesystem.inodes.utilization@/": 0.96}
+		}, "Inodes nearly used up: /"},
 		"memory": {func(int) map[string]float64 {
 			return map[string]float64{"system.linux.memory.available.utilization": 0.01}
 		}, "Memory exhausted"},
@@ -535,6 +537,7 @@ func TestEditing(t *testing.T) {
 	}
 	_, err = w.w.Get(w.account, a.ID)
 	isKind(t, err, muster.ErrNotFound)
+	isKind(t, w.w.Delete(t.Context(), alarm.Edit{Account: w.account, ID: a.ID}), muster.ErrNotFound)
 	var kinds []string
 	for _, e := range w.lines {
 		kinds = append(kinds, e.Kind+" "+e.Name)
@@ -543,6 +546,20 @@ func TestEditing(t *testing.T) {
 	if !slices.Equal(kinds, want) {
 		t.Errorf("changelog %q", kinds)
 	}
+}
+
+func TestEditingWhatNamesSomethingGone(t *testing.T) {
+	w := newWorld(t)
+	n := w.node("web-1")
+	a := busy(0)
+	a.Node = n.ID
+	a = w.alarm(a)
+	w.fleet.mu.Lock()
+	delete(w.fleet.nodes, n.ID)
+	w.fleet.mu.Unlock()
+	w.update(a, func(a *muster.Alarm) { a.Enabled = false })
+	_, err := w.w.Update(t.Context(), alarm.Edit{Account: w.account, ID: a.ID}, func(a *muster.Alarm) error { a.Node = muster.NewNodeID(); return nil })
+	isKind(t, err, muster.ErrInvalid)
 }
 
 func TestStandings(t *testing.T) {
@@ -571,4 +588,197 @@ func TestStandings(t *testing.T) {
 	}
 	_, err := w.w.StandingBy(w.account, "alarm_x")
 	isKind(t, err, muster.ErrNotFound)
+}
+
+func TestWhatIsNotMeasuredAnyMore(t *testing.T) {
+	w := newWorld(t)
+	n := w.node("web-1")
+	keep := busy(0)
+	keep.Name, keep.NoData = "container busy", muster.NoData{After: time.Minute, Is: muster.NoDataKeep}
+	w.alarm(keep)
+	w.caught()
+	for i := range 50 { // containers that come and go
+		w.tick(10 * time.Second)
+		w.hear(w.frame(n.ID, map[string]float64{fmt.Sprintf("cpu@%d", i): 0.1}))
+	}
+	w.hear(w.frame(n.ID, map[string]float64{"cpu@last": 0.1}))
+	w.tick(10 * time.Second)
+	w.hear(w.frame(n.ID, map[string]float64{"cpu@last": 1}))
+	w.tick(time.Second)
+	w.expect("open critical web-1 · container busy: last: 1 open")
+	idle := func(d time.Duration) {
+		for range d / (10 * time.Minute) {
+			w.pass(10*time.Minute - time.Second)
+			w.hear(w.frame(n.ID, map[string]float64{"other": 1}))
+			w.tick(time.Second)
+		}
+	}
+	idle(3 * time.Hour)
+	if n := w.w.Instances(); n != 1 {
+		t.Errorf("%d instances are left of 51", n)
+	}
+	w.expect()
+	idle(22 * time.Hour)
+	w.expect("resolved critical web-1 · container busy: last: 0 open")
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	w := newWorld(t)
+	n := w.node("web-1")
+	for i := range 10 {
+		a := busy(time.Minute)
+		a.Name = fmt.Sprint("alarm ", i)
+		w.alarm(a)
+	}
+	w.caught()
+	f := w.frame(n.ID, map[string]float64{"cpu": 0.5, "memory": 1, "disk": 1})
+	frames := []*muster.Frame{f}
+	hear := func() {
+		f.At += 1000
+		f.Sent = f.At
+		w.w.Heard(shardOf(f.Account, f.Node), frames)
+	}
+	hear()
+	if n := testing.AllocsPerRun(200, hear); n != 0 {
+		t.Errorf("a frame allocates %v times", n)
+	}
+}
+
+func TestStepsThatCanNotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	nodes := []*muster.Node{w.node("web-1"), w.node("web-2"), w.node("web-3")}
+	for i, n := range nodes {
+		n.ID[15] = byte(i * shards) // all in one shard
+		w.fleet.setNode(n)
+	}
+	w.alarm(busy(0))
+	w.caught()
+	w.pass(period)
+	for _, n := range nodes {
+		w.hear(w.frame(n.ID, map[string]float64{"cpu": 1}))
+	}
+	w.ledger.mu.Lock()
+	w.ledger.refuse = func(entries []alarm.Entry) error {
+		if slices.ContainsFunc(entries, func(e alarm.Entry) bool { return strings.Contains(e.Key, nodes[1].ID.String()) }) {
+			return fmt.Errorf("ledger: %w: too big", muster.ErrLimited)
+		}
+		return nil
+	}
+	w.ledger.mu.Unlock()
+	w.w.Flush(w.context(), true)
+	w.expect("open critical web-1 · CPU busy: 1 open", "open critical web-3 · CPU busy: 1 open")
+	w.ledger.refuse = nil
+	w.ledger.setFail(fmt.Errorf("ledger: %w: another owner", muster.ErrConflict))
+	w.pass(period)
+	w.hear(w.frame(nodes[0].ID, map[string]float64{"cpu": 0}))
+	w.pass(period)
+	w.hear(w.frame(nodes[0].ID, map[string]float64{"cpu": 0}))
+	w.w.Flush(w.context(), true)
+	w.ledger.setFail(nil)
+	w.w.Flush(w.context(), true)
+	w.expect() // the shard is another server's to tell of
+	isKind(t, w.w.Trouble(t.Context(), w.account, troubleIn(w, 0), "x", "y"), muster.ErrUnavailable)
+}
+
+// troubleIn finds a key whose trouble is in a shard.
+func troubleIn(w *world, shard int) string {
+	for i := 0; ; i++ {
+		if key := fmt.Sprint(i); shardOf(w.account, alarm.TroubleSubject(w.account, key)) == shard {
+			return key
+		}
+	}
+}
+
+func TestChecksThatMove(t *testing.T) {
+	w := newWorld(t)
+	one, two := w.node("web-1"), w.node("web-2")
+	c := w.check("site", one.ID)
+	w.alarm(&muster.Alarm{Name: "Check fails", Metric: muster.CheckStatusMetric, Condition: &muster.Condition{Op: ">=", Value: 2}})
+	w.caught()
+	w.tick(time.Second)
+	w.hear(w.result(c, 2, "refused"))
+	w.tick(time.Second)
+	w.expect("open critical web-1 · site fails: 1 open")
+	moved := *c
+	moved.Node = two.ID
+	w.fleet.setCheck(&moved)
+	w.w.CheckChanged(w.account, c.ID)
+	w.tick(time.Second)
+	w.expect("resolved critical web-1 · site fails: 0 open")
+	w.hear(w.result(&moved, 2, "refused"))
+	w.tick(time.Second)
+	w.expect("open critical web-2 · site fails: 1 open")
+}
+
+func TestClockThatGoesBack(t *testing.T) {
+	w := newWorld(t)
+	n := w.node("web-1")
+	w.alarm(busy(20 * time.Second))
+	w.caught()
+	w.pass(24 * time.Hour) // the server's clock is wrong by a day, and so is the agent's
+	w.measure(n, "cpu", 0.5, 0.5)
+	w.pass(-24 * time.Hour)
+	w.tick(time.Second)
+	w.measure(n, "cpu", 1, 1, 1, 1)
+	w.expect("open critical web-1 · CPU busy: 1 open")
+}
+
+func TestKeep(t *testing.T) {
+	w := newWorld(t)
+	n := w.node("web-1")
+	w.alarm(busy(20 * time.Second))
+	w.caught()
+	keep := func(want map[time.Duration]bool) {
+		t.Helper()
+		w.w.Flush(w.context(), true)
+		if len(w.ledger.states) == 0 {
+			t.Error("nothing is saved")
+		}
+		for key, state := range w.ledger.states {
+			for age, want := range want {
+				if got, ours := alarm.Keep(key[2:], state, age); !ours || got != want {
+					t.Errorf("%s after %s: kept %v", key, age, got)
+				}
+			}
+		}
+	}
+	w.measure(n, "cpu", 1)
+	keep(map[time.Duration]bool{0: true, 100 * time.Hour: true}) // a hold is under way
+	w.measure(n, "cpu", 1, 1)
+	keep(map[time.Duration]bool{0: true, 100 * time.Hour: true}) // it fires
+	w.measure(n, "cpu", 0, 0, 0)
+	keep(map[time.Duration]bool{time.Hour: true, 3 * time.Hour: false}) // it is over
+	if _, ours := alarm.Keep("notify/cursor", nil, 0); ours {
+		t.Error("keys of others are not this room's")
+	}
+	if keep, ours := alarm.Keep("alarm/x", []byte{9}, time.Hour*100); !keep || !ours {
+		t.Error("what can't be read must not be thrown away")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	w := newWorld(t)
+	for name, spoil := range map[string]func(*alarm.Options){
+		"ledger":  func(o *alarm.Options) { o.Ledger = nil },
+		"fleet":   func(o *alarm.Options) { o.Fleet = nil },
+		"history": func(o *alarm.Options) { o.History = nil },
+		"shards":  func(o *alarm.Options) { o.Shards = 0 },
+		"where":   func(o *alarm.Options) { o.ShardOf = nil },
+		"grace":   func(o *alarm.Options) { o.Grace = -1 },
+	} {
+		o := w.options()
+		spoil(&o)
+		if _, err := alarm.Open(t.Context(), w.store, o); err == nil {
+			t.Errorf("no %s, and no word of it", name)
+		}
+	}
+	w.store.fail = fmt.Errorf("store: %w", muster.ErrUnavailable)
+	_, err := alarm.Open(t.Context(), w.store, w.options())
+	isKind(t, err, muster.ErrUnavailable)
+	w.store.fail = nil
+	w.store.alarms["alarm_bad"] = &muster.Alarm{ID: "alarm_bad", Account: w.account, Name: "bad", Query: "((", Enabled: true}
+	w.open() // one that can't be understood does not take the others with it
+	if len(w.w.List(w.account)) != 0 {
+		t.Error("it is listed all the same")
+	}
 }

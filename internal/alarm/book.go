@@ -140,7 +140,7 @@ func (w *Watch) create(ctx context.Context, edit Edit, a *muster.Alarm) (*muster
 	fresh := *a
 	fresh.Account, fresh.Rev = edit.Account, 0
 	tidy(&fresh)
-	if err := w.valid(&fresh); err != nil {
+	if err := w.valid(&fresh, &muster.Alarm{}); err != nil {
 		return nil, err
 	}
 	if err := w.store.CreateAlarm(ctx, &fresh); err != nil {
@@ -166,7 +166,7 @@ func (w *Watch) Update(ctx context.Context, edit Edit, change func(*muster.Alarm
 		edited.ID, edited.Account, edited.BuiltIn, edited.Rev = a.ID, a.Account, a.BuiltIn, a.Rev
 		edited.CreatedAt, edited.UpdatedAt = a.CreatedAt, a.UpdatedAt
 		tidy(edited)
-		if err := w.valid(edited); err != nil {
+		if err := w.valid(edited, a); err != nil {
 			return err
 		}
 		*a = *edited
@@ -185,8 +185,8 @@ func (w *Watch) Update(ctx context.Context, edit Edit, change func(*muster.Alarm
 // Delete removes an alarm and closes what it has open. The error wraps ErrNotFound or ErrConflict.
 func (w *Watch) Delete(ctx context.Context, edit Edit) error {
 	known, err := w.Get(edit.Account, edit.ID)
-	if err != nil {
-		return fmt.Errorf("alarm: delete: %w", err)
+	if err != nil { // the store may have one that nobody understands any more
+		known = &muster.Alarm{ID: edit.ID, Account: edit.Account, Name: string(edit.ID)}
 	}
 	if err := w.store.DeleteAlarm(ctx, edit.Account, edit.ID, edit.Rev); err != nil {
 		return fmt.Errorf("alarm: delete: %w", err)
@@ -211,15 +211,15 @@ func (w *Watch) adopt(a *muster.Alarm) error {
 	return nil
 }
 
-// valid checks an alarm before it is stored.
-func (w *Watch) valid(a *muster.Alarm) error {
+// valid checks an alarm before it is stored. What it names must be there, unless it was named before.
+func (w *Watch) valid(a, old *muster.Alarm) error {
 	if _, err := compile(a); err != nil {
 		return err
 	}
-	if !a.Node.IsZero() && w.opts.Fleet.Node(a.Account, a.Node) == nil {
+	if a.Node != old.Node && !a.Node.IsZero() && w.opts.Fleet.Node(a.Account, a.Node) == nil {
 		return fmt.Errorf("%w: node: there is no such node", muster.ErrInvalid)
 	}
-	if a.Check != "" && w.opts.Fleet.Check(a.Account, a.Check) == nil {
+	if a.Check != old.Check && a.Check != "" && w.opts.Fleet.Check(a.Account, a.Check) == nil {
 		return fmt.Errorf("%w: check: there is no such check", muster.ErrInvalid)
 	}
 	return nil

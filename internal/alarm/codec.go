@@ -167,6 +167,7 @@ func (s *shard) load() {
 		in := read.inst
 		in.sub = sub
 		sub.instances[key] = &in
+		s.knows(in.check, sub)
 		s.size++
 	})
 	ledger.Each(s.id, prefixIncidents, func(key string, state []byte) {

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,6 +215,47 @@ func inTurn(r *rapid.T, list []muster.Transition) {
 			r.Fatalf("%s goes from %s to %s, and was %s", tr.Name, tr.From, tr.To, was)
 		}
 		last[tr.Alarm] = tr.To
+	}
+}
+
+// The bytes of a state are those of docs/format/alarm.md.
+func TestStateGolden(t *testing.T) {
+	const path = "testdata/states.golden"
+	w := newWorld(t)
+	w.account = muster.AccountID{1, 2, 3}
+	w.store.account = w.account
+	for i, a := range []*muster.Alarm{busy(time.Minute), {Name: "grows", Metric: "bytes.count", Condition: &muster.Condition{Op: ">", Value: 1}}, {Name: "is silent", NoData: muster.NoData{After: time.Minute, Is: muster.NoDataCritical}}} {
+		a.ID, a.Account, a.Rev, a.Enabled, a.Level = muster.AlarmID(fmt.Sprintf("alarm_%d", i)), w.account, 1, true, muster.LevelWarning
+		w.store.alarms[a.ID] = a
+	}
+	n := &muster.Node{ID: muster.NodeID{9, 15: 1}, Account: w.account, Name: "web-1", AgentKey: []byte{1}, Period: period}
+	w.fleet.setNode(n)
+	w.open()
+	w.caught()
+	for i := range 3 {
+		w.tick(period)
+		w.hear(w.frame(n.ID, map[string]float64{"cpu@/var": 1, "bytes.count": float64(100 * i)}))
+	}
+	w.tick(70 * time.Second)
+	var got strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(w.ledger.states)) {
+		if strings.HasPrefix(key[2:], "alarm/") {
+			fmt.Fprintf(&got, "%s\n  %x\n", key[2:], w.ledger.states[key])
+		}
+	}
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || got.String() != string(want) {
+		t.Errorf("states are written as\n%s, %v", got.String(), err)
+	}
+	for line := range strings.Lines(string(want)) {
+		if key, ok := strings.CutPrefix(line, "alarm/"); ok && len(key) < 60 {
+			t.Errorf("%q is no key", line)
+		}
 	}
 }
 

@@ -145,26 +145,12 @@ func (sub *subject) source(name string) *source {
 	return nil
 }
 
-// tellsOf says whether results of the check are known here.
-func (sub *subject) tellsOf(check muster.CheckID) bool {
-	for _, in := range sub.instances {
-		if in.check == check {
-			return true
-		}
-	}
-	for _, src := range sub.sources {
-		if src.of == check {
-			return true
-		}
-	}
-	return false
-}
-
 // plan finds which of a schema's metrics the subject's alarms look at.
 func (s *shard) plan(sub *subject, src *source, schema *muster.Schema) {
 	src.schema, src.version, src.plan = schema.ID, sub.version, nil
 	src.period = 0
 	if src.of != "" {
+		s.knows(src.of, sub)
 		src.check = s.w.opts.Fleet.Check(sub.book.account, src.of)
 		if src.check == nil || !src.check.Enabled || src.check.Subject() != sub.who.id || sub.left.checks {
 			return

@@ -171,18 +171,10 @@ func (w *Watch) NodeChanged(account muster.AccountID, node muster.NodeID) {
 // CheckChanged looks at a check again that was changed, switched, moved or deleted.
 func (w *Watch) CheckChanged(account muster.AccountID, check muster.CheckID) {
 	now := w.opts.Now()
-	if c := w.opts.Fleet.Check(account, check); c != nil {
-		s := w.shardOf(account, c.Subject())
-		s.mu.Lock()
-		if sub := s.subjects[subjectKey{account, c.Subject()}]; sub != nil {
-			s.refresh(sub, now)
-		}
-		s.mu.Unlock()
-	}
 	for _, s := range w.shards { // it may have belonged to another node until now
 		s.mu.Lock()
-		for _, sub := range s.subjects {
-			if sub.book.account == account && sub.tellsOf(check) {
+		for _, sub := range s.results[check] {
+			if sub.book.account == account && !sub.who.gone() {
 				s.refresh(sub, now)
 			}
 		}
@@ -243,6 +235,7 @@ func (w *Watch) tick() {
 		}
 		if mayJudge && s.caught {
 			s.judgeSilence(now)
+			s.sweep(now)
 		}
 		s.mu.Unlock()
 	}

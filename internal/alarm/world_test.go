@@ -79,7 +79,11 @@ func (w *world) options() alarm.Options {
 			defer w.mu.Unlock()
 			w.changed = append(w.changed, in)
 		},
-		Tell: func(_ context.Context, e muster.Event) { w.mu.Lock(); defer w.mu.Unlock(); w.lines = append(w.lines, e) },
+		Tell: func(_ context.Context, e muster.Event) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.lines = append(w.lines, e)
+		},
 	}
 }
 
@@ -200,8 +204,10 @@ func (w *world) result(c *muster.Check, status float64, note string) *muster.Fra
 	m.Unit = ""
 	at := w.clock().UnixMilli()
 	f := &muster.Frame{Account: w.account, Node: c.Subject(), Source: c.Source(muster.LocalZone), At: at, Sent: at, Schema: schemaOf(w.t, []muster.Metric{m}), Values: []float64{status}}
-	if note != "" {
+	if note != "" && status > 0 {
 		f.Note = []byte(fmt.Sprintf(`{"e":%q}`, note))
+	} else if note != "" {
+		f.Note = []byte(fmt.Sprintf(`{"s":%q}`, note))
 	}
 	return f
 }
@@ -292,6 +298,9 @@ func (s *fakeStore) UpdateAlarm(_ context.Context, _ muster.AccountID, id muster
 func (s *fakeStore) DeleteAlarm(_ context.Context, _ muster.AccountID, id muster.AlarmID, _ uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.alarms[id] == nil {
+		return fmt.Errorf("store: delete: %w", muster.ErrNotFound)
+	}
 	delete(s.alarms, id)
 	return s.fail
 }
@@ -353,7 +362,7 @@ type fakeLedger struct {
 	states  map[string][]byte // shard and key
 	entries []alarm.Entry
 	fail    error
-	appends int
+	refuse  func([]alarm.Entry) error // asked for each append; nil: nothing is refused
 }
 
 func stateKey(shard int, key string) string { return fmt.Sprintf("%d %s", shard, key) }
@@ -375,7 +384,11 @@ func (l *fakeLedger) Append(_ context.Context, shard int, entries []alarm.Entry)
 	if l.fail != nil {
 		return l.fail
 	}
-	l.appends++
+	if l.refuse != nil {
+		if err := l.refuse(entries); err != nil {
+			return err
+		}
+	}
 	for _, e := range entries {
 		l.states[stateKey(shard, e.Key)] = bytes.Clone(e.State)
 		if e.State == nil {

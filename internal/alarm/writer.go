@@ -62,6 +62,8 @@ func (s *shard) ask(ctx context.Context, c *change) (*muster.Incident, error) {
 func (s *shard) enqueue(in *instance, t *muster.Transition) {
 	c := in.newest
 	switch {
+	case s.ended:
+		return
 	case c != nil && !c.taken && c.transition == nil:
 		in.waiting++
 		c.transition, c.state, c.who = t, in.save(), in.sub.incident()
@@ -192,6 +194,10 @@ func (s *shard) take(holds bool) []*change {
 	defer s.mu.Unlock()
 	steps := s.queue
 	s.queue = nil
+	if s.ended {
+		s.dirty = nil
+		return nil
+	}
 	for _, c := range steps {
 		c.taken = true
 	}
@@ -213,84 +219,6 @@ func (s *shard) take(holds bool) []*change {
 	}
 	s.dirty = nil
 	return steps
-}
-
-// batch is what goes into one append.
-type batch struct {
-	entries []Entry
-	steps   int
-	changes []*change
-	results []result
-	news    []*muster.Incident              // in order, as they are after each step
-	open    map[subjectKey]*muster.Incident // as they will be
-}
-
-// maxBatch is how many bytes go into one append, unless a single step is larger.
-const maxBatch = 200 << 10
-
-// batch makes entries of as many steps as fit. A step is never split.
-func (s *shard) batch(steps []*change) *batch {
-	b := &batch{open: map[subjectKey]*muster.Incident{}}
-	size := 0
-	for _, c := range steps {
-		entries, r, told := s.step(b, c)
-		grown := 0
-		for _, e := range entries {
-			grown += len(e.Key) + len(e.State) + len(e.Transition) + 16
-		}
-		if b.steps > 0 && size+grown > maxBatch {
-			return b
-		}
-		size += grown
-		b.steps++
-		b.entries = append(b.entries, entries...)
-		b.changes, b.results = append(b.changes, c), append(b.results, r)
-		if told {
-			b.news = append(b.news, r.incident)
-			b.open[subjectKey{r.incident.Account, r.incident.Subject}] = r.incident
-		}
-	}
-	return b
-}
-
-// step gives the entries of one step: the state, and the incident after it where it changed.
-func (s *shard) step(b *batch, c *change) (entries []Entry, r result, told bool) {
-	if c.inst != nil {
-		entries = append(entries, Entry{Key: c.inst.key, State: c.state})
-	}
-	var changed *muster.IncidentChange
-	switch {
-	case c.transition != nil:
-		r.incident, changed = incident.Fold(s.current(b, subjectKey{c.who.Account, c.who.ID}), c.who, *c.transition)
-	case c.do != nil:
-		r.incident, changed, r.err = c.do(s.target(b, c))
-	}
-	if r.err != nil || changed == nil {
-		return entries, r, false
-	}
-	return append(entries, Entry{
-		Key: prefixIncidents + string(r.incident.ID), State: incident.Encode(r.incident), Transition: incident.EncodeChange(changed),
-	}), r, true
-}
-
-// current gives the incident that is open on a subject once the batch is written; nil for none.
-func (s *shard) current(b *batch, key subjectKey) *muster.Incident {
-	if in := b.open[key]; in != nil {
-		return in
-	}
-	return s.w.incidents.OpenOn(key.account, key.id)
-}
-
-// target gives the incident that somebody does something to, as it is once the batch is written; nil for none.
-func (s *shard) target(b *batch, c *change) *muster.Incident {
-	in := s.current(b, subjectKey{c.who.Account, c.who.ID})
-	if c.id == "" || in != nil && in.ID == c.id {
-		return in
-	}
-	if in = s.w.incidents.Get(c.who.Account, c.id); in != nil {
-		return in
-	}
-	return c.old
 }
 
 // append makes entries durable. It tries again for as long as that may help: what was judged must not be lost.
