@@ -2,6 +2,7 @@ package alarm_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -42,8 +43,13 @@ func BenchmarkHeard(b *testing.B) {
 			}
 		}
 	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	round()
 	w.caught()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
 	if n := w.w.Instances(); n != nodes*alarms {
 		b.Fatalf("%d instances", n)
 	}
@@ -55,6 +61,7 @@ func BenchmarkHeard(b *testing.B) {
 		rounds++
 	}
 	perFrame := float64(b.Elapsed().Nanoseconds()) / float64(rounds*nodes)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/nodes/alarms, "B/instance")
 	b.ReportMetric(perFrame, "ns/frame")
 	b.ReportMetric(perFrame/alarms, "ns/judgement")
 	b.ReportMetric(perFrame*nodes/1e9, "cores@1Msamples/s")
