@@ -34,7 +34,7 @@ var floors = []struct {
 	{"internal/check/host", 3}, {"internal/check/checktest", 3}, {"internal/check/http", 3}, {"internal/check/tcp", 3}, {"internal/check/ping", 3}, {"internal/check/dns", 3},
 	{"internal/notify/notifytest", 3}, {"internal/notify/webhook", 3}, {"internal/notify/email", 3}, {"internal/notify/slack", 3}, {"internal/notify/ntfy", 3}, {"internal/notify/telegram", 3},
 	{"internal/check/all", 4}, {"internal/notify/all", 4}, {"internal/join", 3}, {"internal/apidoc", 3}, {"client", 3}, {"internal/web/shell", 3}, {"internal/web/chart", 3},
-	{"internal/gateway", 4}, {"internal/doorbell", 4}, {"internal/rest", 4}, {"internal/agent", 4}, {"internal/web/*", 4},
+	{"internal/gateway", 4}, {"internal/top", 4}, {"internal/doorbell", 4}, {"internal/rest", 4}, {"internal/agent", 4}, {"internal/web/*", 4},
 	{"internal/web", 5},
 	{"internal/server", 6},
 	{"cmd/*", 7}, {"internal/e2e", 7}, {"bench/*", 7},

@@ -86,7 +86,7 @@ func p[T any](v T) *T { return &v }
 func upNode() api.Node {
 	at := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	return api.Node{
-		Object: api.Object{ID: nodeID, Rev: 3, CreatedAt: at, UpdatedAt: at}, Name: "web-1", Hostname: "web-1.example.com", State: "up", Star: true,
+		Object: api.Object{ID: nodeID, Rev: 3, CreatedAt: at, UpdatedAt: at}, Name: "web-1", Hostname: "web-1.example.com", State: "up", Star: true, Watched: true,
 		Addresses: []string{"192.0.2.1"}, Tags: []string{"env=prod", "web"}, Facts: map[string]string{"os.name": "Debian GNU/Linux", "os.version": "12"},
 		Notes: "# Rack 4\nsecond line", Agent: &api.Agent{Version: "1.0", Connected: true, Period: "10s"},
 		Now: api.NodeNow{CPU: p(0.253), Memory: p(0.5), Disk: p(0.071), DiskMount: "/", Load: p(1.5), Uptime: p(93784.0), NetIn: p(1536.0), NetOut: p(12.0), Metrics: 120},

@@ -133,9 +133,12 @@ func noNode(name string) error {
 	return notThere{fmt.Errorf("%w: there is no node %q", muster.ErrNotFound, name), "`muster node ls` lists what there is."}
 }
 
+// isMissing says whether something is not there.
+func isMissing(err error) bool { return errors.Is(err, muster.ErrNotFound) }
+
 // gone gives a "not found" that says how to see what there is.
 func gone(err error, what, id, list string) error {
-	if errors.Is(err, muster.ErrNotFound) {
+	if isMissing(err) {
 		return notThere{fmt.Errorf("%w: there is no %s %q", muster.ErrNotFound, what, id), "`" + list + "` lists what there is."}
 	}
 	return err

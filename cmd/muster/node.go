@@ -17,7 +17,7 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	cmd := group("node", "List and change nodes", "")
-	cmd.AddCommand(a.nodeLs(), a.nodeShow(), a.nodeMetrics(), a.nodeTag(), a.nodeRename(), a.nodeRm())
+	cmd.AddCommand(a.nodeLs(), a.nodeShow(), a.nodeMetrics(), a.nodeTag(), a.nodeRename(), a.nodeWatch("watch", true), a.nodeWatch("unwatch", false), a.nodeRm())
 	return cmd
 }
 
@@ -175,6 +175,31 @@ func (a *app) nodeRename() *cobra.Command {
 	}
 }
 
+func (a *app) nodeWatch(word string, watched bool) *cobra.Command {
+	short, now := "Have alarms look at nodes again", "is watched"
+	if !watched {
+		short, now = "Have no alarm look at nodes, until they are watched again", "is not watched: no alarm looks at it"
+	}
+	return &cobra.Command{
+		Use: word + " NODE...", Short: short, Args: args(1, -1), ValidArgsFunction: a.completeNodes,
+		RunE: a.with(func(q asker, args []string) error {
+			for _, name := range args {
+				n, err := findNode(q, q.Client, name)
+				if err == nil {
+					n, err = q.EditNode(q, n.ID, n.Rev, api.NodeEdit{Watched: &watched})
+				}
+				if err != nil {
+					return err
+				}
+				if err := a.print(n, []string{n.Name}, func() { a.Line("%s %s", term.Clean(n.Name), now) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+	}
+}
+
 func (a *app) nodeRm() *cobra.Command {
 	yes := false
 	cmd := &cobra.Command{
@@ -214,7 +239,7 @@ func (a *app) confirm(question, word string) bool {
 
 // completeNodes completes the first argument to a node's name.
 func (a *app) completeNodes(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 && cmd.Name() != "rm" {
+	if len(args) > 0 && !strings.HasSuffix(cmd.Use, " NODE...") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	c, err := a.client()

@@ -62,12 +62,18 @@ func run(ctx context.Context, a *app, args []string) int {
 	if err == nil {
 		return exitFine
 	}
+	if errors.Is(err, errShown) {
+		return exitFailed
+	}
 	fmt.Fprintln(a.err, "muster:", err)
 	if advice := a.advice(err); advice != "" {
 		fmt.Fprintln(a.err, advice)
 	}
 	return exitCode(err)
 }
+
+// errShown says that what failed was shown already.
+var errShown = errors.New("failed")
 
 // usageError says that the command line is wrong.
 type usageError struct{ error }
@@ -136,7 +142,7 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVarP(&a.output, "output", "o", "table", "`format`: table, json, yaml or name")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
-	root.AddCommand(serveCommand(), a.nodeCommand(), a.seriesCommand(), a.topCommand(), a.enrollCommand(), a.eventCommand(),
+	root.AddCommand(serveCommand(), a.nodeCommand(), a.seriesCommand(), a.topCommand(), a.checkCommand(), a.alarmCommand(), a.incidentCommand(), a.channelCommand(), a.suppressCommand(), a.enrollCommand(), a.eventCommand(),
 		a.tokenCommand(), a.userCommand(), a.accountCommand(), a.versionCommand())
 	return root
 }

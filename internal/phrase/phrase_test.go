@@ -101,6 +101,8 @@ func TestSay(t *testing.T) {
 		{Say(c, "system.memory.utilization"), "> 7% for 5m"}, {Say(c, ""), "> 0.07 for 5m"}, {Say(nil, ""), ""},
 		{Say(&api.Condition{Fn: "forecast", Within: "1d", Op: ">=", Value: 1e6, For: "0s"}, ""), "forecast within 1d >= 1000000"},
 		{Say(&api.Condition{Op: "<", Value: 1e-9}, ""), "< 1e-09"}, {Say(&api.Condition{Op: "<", Value: 1. / 3}, "x.ratio"), "< 0.3333333333333333"},
+		{Say(&api.Condition{Op: "<", Value: 14 * 86400}, "tls.certificate.remaining"), "< 14d"}, {Say(&api.Condition{Op: ">", Value: 0.25}, "http.duration"), "> 250ms"},
+		{Say(&api.Condition{Op: ">", Value: 0.00025}, "http.duration"), "> 0.00025"}, {Say(&api.Condition{Op: ">", Value: -5}, "http.duration"), "> -5"},
 		{SayRecovery(nil, ""), ""}, {SayRecovery(&api.Recover{For: "2m"}, ""), "for 2m"}, {SayRecovery(&api.Recover{Op: "<", Value: 0.9, For: "2m"}, "a.utilization"), "< 90% for 2m"},
 		{SayNoData(nil), ""}, {SayNoData(&api.NoData{After: "1m", Is: "keep"}), "1m keep"},
 	} {
@@ -116,7 +118,7 @@ func FuzzPhrase(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, metric := range []string{"", "x.utilization"} {
+		for _, metric := range []string{"", "x.utilization", "x.duration"} {
 			if c, err := Condition(s); err == nil {
 				if math.IsInf(c.Value, 0) || math.IsNaN(c.Value) {
 					t.Fatalf("%q is %g", s, c.Value)

@@ -2,14 +2,16 @@ package phrase
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"muster/api"
 )
 
-// Say writes a condition, without its recovery: "> 95% for 5m". The metric says whether values are shares;
-// "" leaves them as they are. It is "" for nil.
+// Say writes a condition, without its recovery: "> 95% for 5m". The metric says whether values are shares or
+// seconds; "" leaves them as they are. It is "" for nil.
 func Say(c *api.Condition, metric string) string {
 	if c == nil {
 		return ""
@@ -60,17 +62,25 @@ func value(v float64, metric string) string {
 			}
 		}
 	}
+	if timed(metric) && v > 0 && v < 1e9 {
+		text := api.FormatDuration(time.Duration(math.Round(v*1e3)) * time.Millisecond)
+		if r := read("> " + text); r.fault == "" {
+			if _, back := r.comparison(); r.fault == "" && back == v {
+				return text
+			}
+		}
+	}
 	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e15) {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-func share(metric string) bool {
-	for _, end := range []string{"utilization", ".share", ".ratio", ".loss"} {
-		if strings.HasSuffix(metric, end) {
-			return true
-		}
-	}
-	return false
+func share(metric string) bool { return endsIn(metric, "utilization", ".share", ".ratio", ".loss") }
+
+// timed says whether a metric is one of seconds.
+func timed(metric string) bool { return endsIn(metric, ".duration", ".remaining", "uptime", ".age") }
+
+func endsIn(metric string, ends ...string) bool {
+	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(metric, end) })
 }

@@ -85,6 +85,9 @@ func Node(p term.Paper, n *api.Node, now time.Time) {
 			add("left", g.Farewell.Reason+" at "+g.Farewell.At.Local().Format(time.DateTime))
 		}
 	}
+	if !n.Watched {
+		add("watched", "no: no alarm looks at it")
+	}
 	add("cpu", term.Percent(n.Now.CPU))
 	add("memory", term.Percent(n.Now.Memory))
 	add("disk", strings.TrimSpace(term.Percent(n.Now.Disk)+" "+n.Now.DiskMount))

@@ -10,7 +10,7 @@ import (
 	"muster/internal/term"
 )
 
-func keys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // State shows a node's state as a shape, a word and a colour.
 func State(state string) term.Cell {

@@ -1,4 +1,4 @@
-package main
+package top
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ func fleet(n int) *feed {
 }
 
 func TestTopAnswersKeys(t *testing.T) {
-	m := &top{feed: fleet(50), sort: "state", width: 80, height: 14}
+	m := &table{feed: fleet(50), sort: "state", width: 80, height: 14}
 	rows := func() []string {
 		lines := strings.Split(m.View(), "\n")
 		if len(lines) > m.height {
@@ -96,7 +96,7 @@ func TestScreenDrawsWhenSomethingChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, keys := io.Pipe()
 		var out bytes.Buffer
-		m := &top{feed: fleet(3), sort: "name", width: 80, height: 10}
+		m := &table{feed: fleet(3), sort: "name", width: 80, height: 10}
 		done := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -118,3 +118,5 @@ func TestScreenDrawsWhenSomethingChanged(t *testing.T) {
 		_ = keys.Close()
 	})
 }
+
+func p[T any](v T) *T { return &v }
