@@ -27,6 +27,7 @@ var floors = []struct {
 	{"api", 1}, {"internal/wire", 1}, {"internal/filter", 1}, {"internal/column", 1}, {"internal/disk", 1}, {"internal/telemetry", 1}, {"internal/seal", 1},
 	{"internal/series/calendar", 1}, {"internal/series/catalog", 1}, {"internal/series/engine", 1}, {"internal/series/graph", 1}, {"internal/series/head", 1}, {"internal/series/journal", 1},
 	{"internal/plot", 1}, {"internal/term", 1}, {"internal/check", 1}, {"internal/judge", 1}, {"internal/incident", 1}, {"internal/alarm/archive", 1}, {"internal/alarm/rules", 1}, {"internal/notify/calendar", 1},
+	{"internal/roster/guess", 1}, {"internal/roster/plan", 1}, {"internal/roster/zones", 1},
 	{"internal/uplink", 2}, {"internal/ingest", 2}, {"internal/series", 2}, {"internal/live", 2}, {"internal/auth", 2},
 	{"internal/store", 2}, {"internal/inventory", 2}, {"internal/members", 2}, {"internal/shape", 2}, {"internal/sheet", 2}, {"internal/phrase", 2}, {"internal/once", 2},
 	{"internal/runner", 2}, {"internal/outbound", 2}, {"internal/roster", 2}, {"internal/ledger", 2}, {"internal/alarm", 2}, {"internal/notify", 2},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"sync"
 
@@ -12,104 +11,17 @@ import (
 	"muster/internal/check"
 )
 
-// zones knows who runs checks where. A zone of an account has runners; each check of the zone is run by
-// one of those that are connected, chosen by rendezvous so that few checks move when one comes or goes.
-type zones struct {
-	mu      sync.RWMutex
-	members map[zoneKey][]muster.NodeID
-	linked  map[runnerKey]int
-
-	// send is held while runners are told, so that what they hear last is what was decided last.
-	send   sync.Mutex
-	behind map[runnerKey]struct{} // those that did not get what they were told
-}
-
-type zoneKey struct {
-	account muster.AccountID
-	zone    string
-}
-
+// runnerKey is a runner of an account.
 type runnerKey struct {
 	account muster.AccountID
 	node    muster.NodeID
 }
 
-func newZones() zones {
-	return zones{members: map[zoneKey][]muster.NodeID{}, linked: map[runnerKey]int{}, behind: map[runnerKey]struct{}{}}
-}
-
-// runners gives how many are connected that run checks.
-func (z *zones) runners() int {
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	n := 0
-	for key, nodes := range z.members {
-		for _, node := range nodes {
-			if z.linked[runnerKey{key.account, node}] > 0 {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// known says whether the account has that zone.
-func (z *zones) known(account muster.AccountID, zone string) bool {
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	return zone == muster.LocalZone || len(z.members[zoneKey{account, zone}]) > 0
-}
-
-// serves says whether the node is a runner of the zone.
-func (z *zones) serves(account muster.AccountID, node muster.NodeID, zone string) bool {
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	return slices.Contains(z.members[zoneKey{account, zone}], node)
-}
-
-// pick chooses who runs a check in a zone; false when none of its runners is connected.
-func (z *zones) pick(account muster.AccountID, zone string, id muster.CheckID) (runner muster.NodeID, ok bool) {
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	var best uint64
-	for _, node := range z.members[zoneKey{account, zone}] {
-		if z.linked[runnerKey{account, node}] == 0 {
-			continue
-		}
-		if weight := rendezvous(node, id); !ok || weight > best {
-			runner, best, ok = node, weight, true
-		}
-	}
-	return runner, ok
-}
-
-func rendezvous(node muster.NodeID, id muster.CheckID) uint64 {
-	h := fnv.New64a()
-	h.Write(node[:])
-	h.Write([]byte(id))
-	sum := h.Sum64() // its low bits hardly differ between ids that end alike
-	sum ^= sum >> 33
-	sum *= 0xff51afd7ed558ccd
-	return sum ^ sum>>33
-}
-
-// peers gives the connected runners that share a zone with the node, itself included if it is connected.
-func (z *zones) peers(account muster.AccountID, node muster.NodeID) []muster.NodeID {
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	var out []muster.NodeID
-	for key, nodes := range z.members {
-		if key.account != account || !slices.Contains(nodes, node) {
-			continue
-		}
-		for _, n := range nodes {
-			if z.linked[runnerKey{account, n}] > 0 && !slices.Contains(out, n) {
-				out = append(out, n)
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b muster.NodeID) int { return slices.Compare(a[:], b[:]) })
-	return out
+// desk is where runners are told. Its lock is held meanwhile, so that what they hear last is what was
+// decided last.
+type desk struct {
+	mu     sync.Mutex
+	behind map[runnerKey]struct{} // those that did not get what they were told
 }
 
 // SetLocal says which node's agent is built into this server: it runs the checks of the account's zone
@@ -121,85 +33,62 @@ func (r *Roster) SetLocal(account muster.AccountID, node muster.NodeID) {
 // setZone says who the runners of a zone are. Those who were and those who are learn what they are to run.
 func (r *Roster) setZone(account muster.AccountID, zone string, nodes ...muster.NodeID) {
 	nodes = slices.DeleteFunc(nodes, muster.NodeID.IsZero)
-	key := zoneKey{account, zone}
-	r.zones.send.Lock()
-	defer r.zones.send.Unlock()
-	r.zones.mu.Lock()
-	before := r.zones.members[key]
-	r.zones.members[key] = nodes
-	r.zones.mu.Unlock()
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	before := r.zones.Set(account, zone, nodes)
 	told := map[muster.NodeID]bool{}
 	for _, node := range slices.Concat(before, nodes) {
-		if !told[node] && r.isLinked(account, node) {
+		if !told[node] && r.zones.Linked(account, node) {
 			r.tellAll(account, node)
 		}
 		told[node] = true
 	}
 }
 
-func (r *Roster) isLinked(account muster.AccountID, node muster.NodeID) bool {
-	r.zones.mu.RLock()
-	defer r.zones.mu.RUnlock()
-	return r.zones.linked[runnerKey{account, node}] > 0
-}
-
 // Joined hears of a runner that connected: it is told everything it is to run. Left follows each Joined.
 func (r *Roster) Joined(account muster.AccountID, runner muster.NodeID) {
-	r.zones.send.Lock()
-	defer r.zones.send.Unlock()
-	r.link(account, runner, 1)
-	for _, node := range r.zones.peers(account, runner) {
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	r.zones.Link(account, runner, 1)
+	for _, node := range r.zones.Peers(account, runner) {
 		r.tellAll(account, node) // others give checks to it
 	}
 }
 
 // Left hears that a connection of a runner is gone; others of its zones take its checks over.
 func (r *Roster) Left(account muster.AccountID, runner muster.NodeID) {
-	r.zones.send.Lock()
-	defer r.zones.send.Unlock()
-	if r.link(account, runner, -1) > 0 {
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	if r.zones.Link(account, runner, -1) > 0 {
 		return
 	}
-	delete(r.zones.behind, runnerKey{account, runner})
-	for _, node := range r.zones.peers(account, runner) {
+	delete(r.desk.behind, runnerKey{account, runner})
+	for _, node := range r.zones.Peers(account, runner) {
 		r.tellAll(account, node)
 	}
-}
-
-func (r *Roster) link(account muster.AccountID, runner muster.NodeID, by int) int {
-	r.zones.mu.Lock()
-	defer r.zones.mu.Unlock()
-	key := runnerKey{account, runner}
-	n := r.zones.linked[key] + by
-	if n <= 0 {
-		delete(r.zones.linked, key)
-		return 0
-	}
-	r.zones.linked[key] = n
-	return n
 }
 
 // assignBatch is how many assignments are told at once.
 const assignBatch = 500
 
-// tellAll tells a runner everything. send is held.
+// tellAll tells a runner everything. The desk is locked.
 func (r *Roster) tellAll(account muster.AccountID, runner muster.NodeID) {
 	var add []check.Assignment
 	for _, e := range r.byName(account) {
 		c := e.check.Load()
 		for _, zone := range c.Zones {
-			if node, ok := r.zones.pick(account, zone, c.ID); ok && node == runner && runs(c) {
+			if node, ok := r.zones.Pick(account, zone, c.ID); ok && node == runner && runs(c) {
 				add = append(add, assignment(c, zone))
 			}
 		}
 	}
 	key := runnerKey{account, runner}
-	delete(r.zones.behind, key)
+	delete(r.desk.behind, key)
 	replace := true
 	for {
 		n := min(len(add), assignBatch)
 		if !r.opts.Send(account, runner, add[:n:n], nil, replace) {
-			r.zones.behind[key] = struct{}{}
+			r.desk.behind[key] = struct{}{}
 			return
 		}
 		if add = add[n:]; len(add) == 0 {
@@ -211,11 +100,11 @@ func (r *Roster) tellAll(account muster.AccountID, runner muster.NodeID) {
 
 // tellAgain tells those everything that did not get what they were told.
 func (r *Roster) tellAgain() {
-	r.zones.send.Lock()
-	defer r.zones.send.Unlock()
-	for _, key := range sortedKeys(r.zones.behind) {
-		if !r.isLinked(key.account, key.node) {
-			delete(r.zones.behind, key)
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	for _, key := range sortedKeys(r.desk.behind) {
+		if !r.zones.Linked(key.account, key.node) {
+			delete(r.desk.behind, key)
 			continue
 		}
 		r.tellAll(key.account, key.node)
@@ -249,8 +138,8 @@ type order struct {
 // tellOne tells the runners of a check what became of it. What they hear is what the board says now, so
 // that two changes at one time can't cross.
 func (r *Roster) tellOne(account muster.AccountID, id muster.CheckID, old *muster.Check) {
-	r.zones.send.Lock()
-	defer r.zones.send.Unlock()
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
 	orders := map[muster.NodeID]*order{}
 	to := func(node muster.NodeID) *order {
 		if orders[node] == nil {
@@ -260,7 +149,7 @@ func (r *Roster) tellOne(account muster.AccountID, id muster.CheckID, old *muste
 	}
 	if old != nil && runs(old) {
 		for _, zone := range old.Zones {
-			if node, ok := r.zones.pick(account, zone, id); ok {
+			if node, ok := r.zones.Pick(account, zone, id); ok {
 				to(node).remove = []muster.CheckID{id}
 			}
 		}
@@ -268,7 +157,7 @@ func (r *Roster) tellOne(account muster.AccountID, id muster.CheckID, old *muste
 	if e := r.entryOf(account, id); e != nil && runs(e.check.Load()) {
 		c := e.check.Load()
 		for _, zone := range c.Zones {
-			if node, ok := r.zones.pick(account, zone, id); ok {
+			if node, ok := r.zones.Pick(account, zone, id); ok {
 				o := to(node)
 				o.add, o.remove = append(o.add, assignment(c, zone)), nil
 			}
@@ -276,7 +165,7 @@ func (r *Roster) tellOne(account muster.AccountID, id muster.CheckID, old *muste
 	}
 	for node, o := range orders {
 		if !r.opts.Send(account, node, o.add, o.remove, false) {
-			r.zones.behind[runnerKey{account, node}] = struct{}{}
+			r.desk.behind[runnerKey{account, node}] = struct{}{}
 		}
 	}
 }
@@ -293,7 +182,7 @@ func (r *Roster) Subject(account muster.AccountID, runner muster.NodeID, source 
 		return subject, false
 	}
 	c := e.check.Load()
-	if c.Kind == KindPush || !slices.Contains(c.Zones, zone) || !r.zones.serves(account, runner, zone) {
+	if c.Kind == KindPush || !slices.Contains(c.Zones, zone) || !r.zones.Serves(account, runner, zone) {
 		return subject, false
 	}
 	return c.Subject(), true
@@ -313,7 +202,7 @@ func (r *Roster) Test(ctx context.Context, c *muster.Check) (muster.Result, erro
 		return muster.Result{}, fmt.Errorf("roster: test: %w", err)
 	}
 	zone := try.Zones[0]
-	runner, ok := r.zones.pick(try.Account, zone, try.ID)
+	runner, ok := r.zones.Pick(try.Account, zone, try.ID)
 	if !ok {
 		return muster.Result{}, fmt.Errorf("roster: test: %w: nobody in zone %s runs checks now", muster.ErrUnavailable, zone)
 	}

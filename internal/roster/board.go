@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/roster/plan"
 )
 
 // board is one account's checks. Roster.mu guards it; each entry has a lock of its own.
@@ -39,12 +40,13 @@ type view struct {
 	since  int64 // of the first one with this status without another between
 	told   int64 // instant of the newest text that was stored
 	schema muster.SchemaID
-	plan   *plan // nil while only a stored text is known
+	plan   *plan.Plan // nil while only a stored text is known
 	values []float64
 	said   words
 	status uint8
 	old    bool // it is from before the check was switched on again
 	over   bool // it was too old to count once, and nothing newer came
+	unsaid bool // class or error are not those of the newest text that was stored
 	spoken bool // the words came with the newest result
 	beatAt uint8
 	beats  uint8
@@ -96,6 +98,9 @@ func (r *Roster) admit(c *muster.Check) (e *entry, old *muster.Check) {
 	}
 	if e = b.rows[c.ID]; e == nil {
 		e = &entry{account: c.Account, status: codePending, since: c.CreatedAt.UnixMilli()}
+		if c.Kind == KindPush {
+			e.push = &pushState{from: c.CreatedAt.UnixMilli()}
+		}
 		b.rows[c.ID], r.checks[c.ID] = e, e
 	} else if old = e.check.Load(); old.Rev >= c.Rev {
 		return e, old
@@ -204,7 +209,7 @@ func (e *entry) row(evidence bool) Row {
 }
 
 func (b beat) open() Beat {
-	return Beat{At: instant(b.at), Status: statusOf(b.status), Duration: seconds(float64(b.duration))}
+	return Beat{At: instant(b.at), Status: statusOf(b.status), Duration: plan.Duration(float64(b.duration))}
 }
 
 // instant gives the time of Unix ms; zero for 0.

@@ -44,6 +44,12 @@ func (r *Roster) tidy(c, old *muster.Check) error {
 	if err := r.tidyConfig(c, old); err != nil {
 		return err
 	}
+	if err := tidyTimes(c, old); err != nil {
+		return err
+	}
+	if c.Kind == KindPush {
+		c.Target = "a call every " + span(c.Period)
+	}
 	if c.Name = strings.TrimSpace(c.Name); c.Name == "" {
 		c.Name = clipName(c.Target)
 	}
@@ -53,10 +59,7 @@ func (r *Roster) tidy(c, old *muster.Check) error {
 	if !c.Node.IsZero() && (old == nil || old.Node != c.Node) && !r.opts.HasNode(c.Account, c.Node) {
 		return bad("node: there is no node %s", c.Node)
 	}
-	if err := r.tidyZones(c); err != nil {
-		return err
-	}
-	return tidyTimes(c, old)
+	return r.tidyZones(c)
 }
 
 // tidyConfig has the kind read the configuration.
@@ -71,13 +74,6 @@ func (r *Roster) tidyConfig(c, old *muster.Check) error {
 			return err
 		}
 		c.Config = config
-		if c.Name = strings.TrimSpace(c.Name); c.Name == "" {
-			return fmt.Errorf("%w: name: must be given: nothing else says whose call this is", muster.ErrInvalid)
-		}
-		c.Target = "a call every " + span(c.Period)
-		if c.Period == 0 {
-			c.Target = "a call every " + span(DefaultPushPeriod)
-		}
 		return nil
 	}
 	kind := r.opts.Kinds[c.Kind]
@@ -109,7 +105,7 @@ func (r *Roster) tidyZones(c *muster.Check) error {
 		return fmt.Errorf("%w: zones: a check runs in at most %d", muster.ErrInvalid, maxZones)
 	}
 	for _, zone := range c.Zones {
-		if !r.zones.known(c.Account, zone) || c.Kind == KindPush && zone != muster.LocalZone {
+		if !r.zones.Known(c.Account, zone) || c.Kind == KindPush && zone != muster.LocalZone {
 			return fmt.Errorf("%w: zones: there is no zone %.64q for it", muster.ErrInvalid, zone)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"muster"
 	"muster/internal/check"
+	"muster/internal/roster/plan"
 )
 
 // Observe takes frames that have become durable, those of others than checks among them: it keeps the newest
@@ -50,22 +51,10 @@ func (r *Roster) take(e *entry, zone string, f *muster.Frame) (change Change, to
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.check.Load()
-	if e.gone || !slices.Contains(c.Zones, zone) {
+	v, ok := e.seen(r, c, zone, f)
+	if !ok {
 		r.stray.Inc()
 		return change, false
-	}
-	v := e.view(zone)
-	if v == nil {
-		v = &view{zone: zone}
-		e.views = append(e.views, v)
-	}
-	if v.plan == nil || v.schema != f.Schema.ID {
-		p := r.plans.get(f.Schema)
-		if p.status < 0 {
-			r.stray.Inc()
-			return change, false
-		}
-		v.schema, v.plan = f.Schema.ID, p
 	}
 	r.results.Inc()
 	if f.At <= v.at && v.at <= now+ahead {
@@ -77,14 +66,34 @@ func (r *Roster) take(e *entry, zone string, f *muster.Frame) (change Change, to
 	return Change{Account: c.Account, Check: c.ID, Subject: c.Subject(), Zone: zone, Status: changed}, true
 }
 
+// seen gives the view that a frame belongs to, ready to read it; false for a frame that is no result of the check.
+func (e *entry) seen(r *Roster, c *muster.Check, zone string, f *muster.Frame) (v *view, ok bool) {
+	if e.gone || !slices.Contains(c.Zones, zone) || f.Schema == nil || len(f.Values) != len(f.Schema.Metrics) {
+		return nil, false
+	}
+	if v = e.view(zone); v != nil && v.plan != nil && v.schema == f.Schema.ID {
+		return v, true
+	}
+	p := r.plans.Get(f.Schema)
+	if _, ok := p.Status(f.Values); !ok {
+		return nil, false
+	}
+	if v == nil {
+		v = &view{zone: strings.Clone(zone)}
+		e.views = append(e.views, v)
+	}
+	v.schema, v.plan = f.Schema.ID, p
+	return v, true
+}
+
 // accept makes a frame the newest result of its zone.
 func (r *Roster) accept(c *muster.Check, v *view, f *muster.Frame) {
 	first := v.at == 0 || v.told == 0
-	status := codeOf(f.Values[v.plan.status])
+	status := codeIn(v.plan, f.Values)
 	said, spoken := v.said.next(f.Note, status == v.status && !first)
 	other := first || status != v.status
-	reworded := said.class != v.said.class || said.err != v.said.err
-	if other {
+	v.unsaid = v.unsaid || said.class != v.said.class || said.err != v.said.err
+	if other || v.old || v.over {
 		v.since = f.At
 	}
 	v.at, v.status, v.said, v.spoken, v.old, v.over = f.At, status, said, spoken, false, false
@@ -92,10 +101,10 @@ func (r *Roster) accept(c *muster.Check, v *view, f *muster.Frame) {
 		v.values = make([]float64, len(f.Values))
 	}
 	copy(v.values, f.Values)
-	v.beat(beat{f.At, float32(v.plan.seconds(f.Values)), status})
+	v.beat(beat{f.At, float32(v.plan.Seconds(f.Values)), status})
 	// Words alone may change with each run; one row a minute of them is enough.
-	if other || reworded && (spoken && f.At-v.told >= rewordEvery || f.At < v.told) {
-		v.told = f.At
+	if other || v.unsaid && (f.At-v.told >= rewordEvery || f.At < v.told) {
+		v.told, v.unsaid = f.At, false
 		r.texts.add(c, v.row())
 	}
 }
@@ -112,7 +121,7 @@ func (r *Roster) straggle(c *muster.Check, v *view, f *muster.Frame) {
 	if !spoken {
 		return
 	}
-	late := view{zone: v.zone, at: f.At, since: f.At, plan: v.plan, status: codeOf(f.Values[v.plan.status]), said: said}
+	late := view{zone: v.zone, at: f.At, since: f.At, plan: v.plan, status: codeIn(v.plan, f.Values), said: said}
 	r.texts.add(c, late.row())
 }
 
@@ -144,13 +153,14 @@ func wordsOf(n *check.Note) words {
 func (v *view) result(c *muster.Check, evidence bool) muster.Result {
 	res := muster.Result{Account: c.Account, Check: c.ID, Zone: v.zone, At: instant(v.at), Status: statusOf(v.status)}
 	if v.plan != nil {
-		res.Duration = max(seconds(v.plan.seconds(v.values)), 0)
-		res.Metrics = v.plan.readings(v.values)
+		res.Duration = max(plan.Duration(v.plan.Seconds(v.values)), 0)
+		res.Metrics = v.plan.Readings(v.values)
 	}
-	v.said.apply(&res, v.spoken)
+	said := v.said
 	if !evidence {
-		res.Evidence = nil
+		said.evidence = nil
 	}
+	said.apply(&res, v.spoken)
 	return res
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/roster/plan"
 )
 
 // Bounds of one page of results, and of how far one call looks for them.
@@ -19,6 +20,8 @@ const (
 	defaultResults = 100
 	maxResults     = 1000
 	maxWindows     = 40
+	maxTextPages   = 20
+	textPage       = 500
 	longestWindow  = 7 * 24 * time.Hour
 )
 
@@ -29,6 +32,9 @@ type place struct {
 	zone  string
 	texts string
 }
+
+// lastZone comes after every zone's name.
+const lastZone = "\U0010ffff"
 
 // stamp names one result of a check.
 type stamp struct {
@@ -101,7 +107,7 @@ func (r *Roster) Results(ctx context.Context, account muster.AccountID, id muste
 	case more:
 		next = place{at: stamps[len(stamps)-1].at, zone: stamps[len(stamps)-1].zone, texts: resume}.String()
 	case !p.ended:
-		next = place{at: p.looked, texts: resume}.String()
+		next = place{at: p.looked, zone: lastZone, texts: resume}.String()
 	}
 	return results, next, nil
 }
@@ -114,7 +120,7 @@ func (p *page) remember(e *entry) {
 		if v.plan == nil {
 			continue
 		}
-		for _, name := range v.plan.names() {
+		for _, name := range v.plan.Names() {
 			p.names[name] = true
 		}
 		v.each(func(b beat) { p.add(stamp{b.at, v.zone}, b.status, float64(b.duration)) })
@@ -130,7 +136,7 @@ func (p *page) add(s stamp, status uint8, took float64) {
 		return
 	}
 	p.found[s] = &muster.Result{
-		Account: p.check.Account, Check: p.check.ID, Zone: s.zone, At: instant(s.at), Status: statusOf(status), Duration: max(seconds(took), 0),
+		Account: p.check.Account, Check: p.check.ID, Zone: s.zone, At: instant(s.at), Status: statusOf(status), Duration: max(plan.Duration(took), 0),
 	}
 }
 
@@ -155,7 +161,7 @@ func (r *Roster) gather(ctx context.Context, p *page) error {
 				zone := zoneOf(l.Attrs)
 				for _, pt := range l.Points {
 					if !math.IsNaN(pt.Value) {
-						p.add(stamp{pt.At, zone}, codeOf(pt.Value), -1)
+						p.add(stamp{pt.At, zone}, codeOf(muster.StatusOf(pt.Value)), -1)
 					}
 				}
 			}
@@ -242,8 +248,12 @@ func (r *Roster) textsOf(ctx context.Context, p *page, stamps []stamp) (texts ma
 	for _, row := range waiting {
 		keep(row)
 	}
-	for cursor, passed := p.from.texts, false; len(needs) > 0; {
-		rows, next, err := r.store.Rows(ctx, p.check.Account, textStream(p.check.ID), cursor, defaultResults)
+	cursor, passed := p.from.texts, false
+	for range maxTextPages {
+		if len(needs) == 0 {
+			break
+		}
+		rows, next, err := r.store.Rows(ctx, p.check.Account, textStream(p.check.ID), cursor, textPage)
 		if err != nil {
 			return nil, "", err
 		}
@@ -267,7 +277,7 @@ func (r *Roster) textsOf(ctx context.Context, p *page, stamps []stamp) (texts ma
 
 // say gives a result the words that stood when it was made.
 func say(res *muster.Result, s stamp, texts []text) {
-	code := codeOf(res.Status.Number())
+	code := codeOf(res.Status)
 	for _, t := range texts {
 		if t.at > s.at {
 			continue
@@ -300,6 +310,7 @@ func (r *Roster) measure(ctx context.Context, p *page, stamps []stamp) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	names = names[:min(len(names), maxNames)]
 	for _, name := range append([]string{muster.CheckDurationMetric}, names...) {
 		lines, err := r.past(ctx, p, name, first, last+1)
 		if err != nil {
@@ -315,7 +326,7 @@ func (r *Roster) measure(ctx context.Context, p *page, stamps []stamp) error {
 // put lays one series over the results.
 func (p *page) put(name string, l Line) {
 	zone := zoneOf(l.Attrs)
-	m := &muster.Metric{Name: name, Unit: l.Unit, Kind: l.Kind, Attrs: ownAttrs(l.Attrs)}
+	m := &muster.Metric{Name: name, Unit: l.Unit, Kind: l.Kind, Attrs: plan.OwnAttrs(l.Attrs)}
 	for _, pt := range l.Points {
 		s := stamp{pt.At, zone}
 		res := p.found[s]
@@ -323,7 +334,7 @@ func (p *page) put(name string, l Line) {
 			continue
 		}
 		if name == muster.CheckDurationMetric {
-			res.Duration = max(seconds(pt.Value), 0)
+			res.Duration = max(plan.Duration(pt.Value), 0)
 			continue
 		}
 		res.Metrics = append(res.Metrics, muster.Reading{Metric: m, Value: pt.Value})

@@ -16,6 +16,8 @@ import (
 
 	"muster"
 	"muster/internal/check"
+	"muster/internal/roster/plan"
+	"muster/internal/roster/zones"
 	"muster/internal/telemetry"
 )
 
@@ -185,11 +187,12 @@ type Roster struct {
 	store   Store
 	opts    Options
 	started time.Time // when this process opened it
-	plans   *plans
+	plans   *plan.Cache
 	events  eventBox
 	texts   textBox
 	wheel   wheel
-	zones   zones
+	zones   *zones.Zones
+	desk    desk
 	gone    goneNodes
 
 	judgeFrom atomic.Int64 // Unix ms: silence counts from here on
@@ -212,7 +215,7 @@ func Open(ctx context.Context, store Store, o Options) (*Roster, error) {
 	o.fill()
 	now := o.Now()
 	r := &Roster{
-		store: store, opts: o, started: now, plans: newPlans(), zones: newZones(), wheel: newWheel(now),
+		store: store, opts: o, started: now, plans: plan.NewCache(), zones: zones.New(), desk: desk{behind: map[runnerKey]struct{}{}}, wheel: newWheel(now),
 		boards: map[muster.AccountID]*board{}, checks: map[muster.CheckID]*entry{}, tokens: map[tokenHash]*entry{},
 		results: o.Telemetry.Counter("muster_roster_results_total"),
 		stray:   o.Telemetry.Counter("muster_roster_stray_results_total"),
@@ -239,7 +242,7 @@ func Open(ctx context.Context, store Store, o Options) (*Roster, error) {
 	}
 	o.Telemetry.Gauge("muster_roster_checks", func() float64 { return float64(r.size()) })
 	o.Telemetry.Gauge("muster_roster_texts_waiting", func() float64 { return float64(r.texts.size()) })
-	o.Telemetry.Gauge("muster_roster_runners", func() float64 { return float64(r.zones.runners()) })
+	o.Telemetry.Gauge("muster_roster_runners", func() float64 { return float64(r.zones.Runners()) })
 	return r, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster"
+	"muster/internal/roster/plan"
 )
 
 // How a check's status is found, from the newest result of each of its zones:
@@ -41,9 +42,15 @@ func statusOf(code uint8) muster.CheckStatus {
 	return muster.StatusPending
 }
 
-// codeOf gives the code of a value of muster.CheckStatusMetric; what is none of them is unknown.
-func codeOf(v float64) uint8 {
-	switch muster.StatusOf(v) {
+// codeIn gives the code of the status among the values of a result.
+func codeIn(p *plan.Plan, values []float64) uint8 {
+	status, _ := p.Status(values)
+	return codeOf(status)
+}
+
+// codeOf gives the code of a result's status; what is none is unknown.
+func codeOf(status muster.CheckStatus) uint8 {
+	switch status {
 	case muster.StatusOK:
 		return codeOK
 	case muster.StatusWarning:
@@ -188,13 +195,8 @@ func (r *Roster) renew(e *entry, old *muster.Check) bool {
 			v.old = true
 		}
 	}
-	if c.Kind == KindPush {
-		if e.push == nil {
-			e.push = &pushState{from: c.CreatedAt.UnixMilli()}
-		}
-		if old != nil && (old.Enabled != c.Enabled || old.Period != c.Period || pushGrace(old) != pushGrace(c)) {
-			e.push.from = now
-		}
+	if e.push != nil && old != nil && (old.Enabled != c.Enabled || old.Period != c.Period || pushGrace(old) != pushGrace(c)) {
+		e.push.from = now
 	}
 	return r.judge(e, now)
 }

@@ -23,6 +23,9 @@ type textBody struct {
 	Metrics  []string           `json:"metrics,omitempty"` // the names of what was measured beside status and duration
 }
 
+// maxNames bounds the metrics that are listed of a check.
+const maxNames = 50
+
 // textStream names the stream of a check's texts.
 func textStream(id muster.CheckID) string { return "results/" + string(id) }
 
@@ -30,8 +33,9 @@ func textStream(id muster.CheckID) string { return "results/" + string(id) }
 func (v *view) row() StoredRow {
 	b := textBody{
 		Status: statusOf(v.status), Since: v.since, Summary: v.said.summary, Class: v.said.class, Error: v.said.err,
-		Evidence: v.said.evidence, Metrics: v.plan.names(),
+		Evidence: v.said.evidence, Metrics: v.plan.Names(),
 	}
+	b.Metrics = b.Metrics[:min(len(b.Metrics), maxNames)]
 	body, _ := json.Marshal(b) // evidence was made by Marshal: it can't fail
 	return StoredRow{At: v.at, ID: v.zone, Body: body}
 }
@@ -52,7 +56,7 @@ func readText(row StoredRow) (text, error) {
 	if err := json.Unmarshal(row.Body, &b); err != nil {
 		return text{}, fmt.Errorf("%w: a stored result of zone %.64q: %w", muster.ErrInvalid, row.ID, err)
 	}
-	t := text{zone: row.ID, at: row.At, since: b.Since, status: codeOf(b.Status.Number()), metrics: b.Metrics}
+	t := text{zone: row.ID, at: row.At, since: b.Since, status: codeOf(b.Status), metrics: b.Metrics}
 	t.said = words{summary: b.Summary, class: b.Class, err: b.Error, evidence: b.Evidence}
 	if t.since <= 0 || t.since > t.at {
 		t.since = t.at
