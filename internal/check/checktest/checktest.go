@@ -51,6 +51,7 @@ func Test(t *testing.T, s Suite) {
 	t.Run("GoodTarget", s.goodTarget)
 	t.Run("ContextEndHonoured", s.contextEnd)
 	t.Run("AllowHonoured", s.allow)
+	t.Run("ConnectionsClosed", s.closes)
 	t.Run("RunsSideBySide", s.sideBySide)
 	t.Run("GarbageAnswers", s.garbage)
 	t.Run("NothingLeft", s.nothingLeft)
@@ -240,6 +241,39 @@ func (s Suite) allow(t *testing.T) {
 	if !strings.Contains(out.Error, "off limits") || strings.Contains(out.Error, "test: allow") {
 		t.Errorf("the error does not say why: %s", out.Error)
 	}
+}
+
+// closes counts the connections of runs that end well, badly and too early.
+func (s Suite) closes(t *testing.T) {
+	var open atomic.Int64
+	env := &check.Env{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &counted{Conn: conn, open: &open}, nil
+	}}
+	for _, config := range []string{s.Good(t), s.Silent(t), s.Garbage(t, []byte("?"))} {
+		Look(t, s.Kind, config, env, 250*time.Millisecond)
+		if n := open.Load(); n != 0 {
+			t.Errorf("%d connections are left open by a run of %s", n, config)
+		}
+	}
+}
+
+// counted is a connection that is counted until it is closed.
+type counted struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+// Close is net.Conn's.
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 // sideBySide runs one probe many times at once: the race detector watches.

@@ -125,7 +125,9 @@ func TestMethodAndBodyOverRedirects(t *testing.T) {
 		}
 	}
 	other := web(t, hello)
-	url := web(t, func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, other, nethttp.StatusTemporaryRedirect) })
+	url := web(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, other, nethttp.StatusTemporaryRedirect)
+	})
 	if out := look(t, "url", url, "method", "POST", "body", "payload"); out.Class != check.ClassRedirect || !strings.Contains(out.Error, "another host") {
 		t.Errorf("%+v", out)
 	}

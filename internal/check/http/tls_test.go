@@ -119,4 +119,13 @@ func TestClockDecides(t *testing.T) {
 	if out.Evidence["tls.problem"] != check.CertificateExpired {
 		t.Errorf("%+v", out)
 	}
+	// The authority's own time counts as well.
+	url = secure(t, authority.Issue(t, checktest.Certificate{NotAfter: time.Now().Add(720 * time.Hour)}), &tls.Config{})
+	out = checktest.Look(t, http.New(), config("url", url, "tls_ca", authority.PEM), env, checktest.Long)
+	if out.Class != check.ClassTLS || out.Evidence["tls.problem"] != check.CertificateInvalid {
+		t.Errorf("%+v", out)
+	}
+	if out := look(t, "url", url, "tls_ca", authority.PEM); out.Status != muster.StatusOK {
+		t.Errorf("%+v", out)
+	}
 }

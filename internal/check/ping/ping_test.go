@@ -58,8 +58,12 @@ func (n network) listen(raw bool) (net.PacketConn, error) {
 		front.Close()
 		return nil, err
 	}
+	sockets.Add(1)
 	return &socket{UDPConn: front, raw: raw, behind: behind, answer: n}, nil
 }
+
+// sockets counts those that are open.
+var sockets atomic.Int64
 
 func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
 	for _, p := range s.answer(addrOf(to), b) {
@@ -84,6 +88,7 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 func (s *socket) Close() error {
+	sockets.Add(-1)
 	s.behind.Close()
 	return s.UDPConn.Close()
 }
@@ -158,6 +163,9 @@ func TestSuite(t *testing.T) {
 			`{"host":"a","family":"ipv6"}`: "family",
 		},
 	})
+	if n := sockets.Load(); n != 0 {
+		t.Errorf("%d sockets are left open", n)
+	}
 }
 
 func TestAnswersAreCounted(t *testing.T) {
