@@ -10,9 +10,10 @@ import (
 // Of says which metric a line of a page's own panel comes from.
 type Of struct {
 	Metric string
-	Name   string // of the line
-	Over   string // when set, the line is Metric divided by this one: seconds by calls
-	Each   string // when set, every value of this attribute is a line of its own, and Name is not used
+	Name   string            // of the line
+	Over   string            // when set, the line is Metric divided by this one: seconds by calls
+	Each   string            // when set, every value of this attribute is a line of its own, and Name is not used
+	Attrs  map[string]string // that its series must have; nil: any
 	Colour int
 }
 
@@ -26,7 +27,7 @@ func Custom(p Panel, metrics []series.MetricNow, of ...Of) (Panel, bool) {
 		if o.Metric == "" || !have(o.Metric) || !have(o.Over) {
 			continue
 		}
-		q := part{metric: o.Metric, over: o.Over, group: one(group{key: o.Name, name: o.Name, colour: o.Colour, order: i})}
+		q := part{metric: o.Metric, over: o.Over, attrs: o.Attrs, group: one(group{key: o.Name, name: o.Name, colour: o.Colour, order: i})}
 		if o.Each != "" {
 			q.group = func(m *muster.Metric) (group, bool) {
 				v := m.Attr(o.Each)

@@ -23,13 +23,14 @@ import (
 //	bytes n                   "7.4 TiB"
 //	mbit bytesPerSecond       "27.5": megabits per second with one decimal
 //	spark values              a small line, scaled to its own peak
+//	strip runs                the last runs of a check ([]Run), worse ones taller
 //	tag "env=prod"            a tag with its key dimmed
 //	dur .Duration             "58 d": the two largest units at most
 //	version                   the program's version
 func (s *Shell) Funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": s.Asset, "state": stateMark, "meter": meter, "pct": Percent, "bytes": Bytes,
-		"mbit": Mbit, "spark": Spark, "tag": tagMark, "dur": Span,
+		"mbit": Mbit, "spark": Spark, "strip": Strip, "tag": tagMark, "dur": Span,
 		"ago":     func(t time.Time) template.HTML { return agoMark(t, s.Now()) },
 		"clock":   func(t time.Time) template.HTML { return clockMark(t, s.Now()) },
 		"hour":    func(t time.Time) template.HTML { return hourMark(t) },

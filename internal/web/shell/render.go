@@ -56,7 +56,7 @@ func (v *View[T]) Part(w http.ResponseWriter, r *http.Request, name string, data
 func (s *Shell) frame(w http.ResponseWriter, r *http.Request, page Page, body any) frame {
 	f := frame{Page: page, Body: body, Viewer: Identity(r.Context()), Shell: s, Theme: theme(r), Flash: takeFlash(w, r)}
 	if page.Hint == "" {
-		f.Page.Hint = "Find nodes: name, tag:web, cpu>80 …"
+		f.Page.Hint = "node, tag, check or URL …"
 	}
 	if page.Bare {
 		return f
