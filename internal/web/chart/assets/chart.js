@@ -1,6 +1,7 @@
 /** One chart: uPlot in a figure, with its head (title, legend, newest value) and its words for those who can't see it. */
 
 import { Lines, arrays } from "./lines.js";
+import { noMarks, over, under } from "./marks.js";
 import { colours, thin } from "./theme.js";
 import { instant, labels, span, ticks } from "./time.js";
 import { brief, roundUp, show, text, tick } from "./units.js";
@@ -60,7 +61,8 @@ export class Chart {
     /** @type {Line[]} */
     this.drawn = [];
     this.shape = "";
-    this.height = figure.closest("tr") ? 150 : HEIGHT;
+    this.height = Number(figure.dataset.height) || (figure.closest("tr") ? 150 : HEIGHT);
+    this.marks = noMarks();
     this.signed = "";
     this.headed = "";
     this.pointed = false;
@@ -86,6 +88,14 @@ export class Chart {
       if (this.seen && this.stale) this.draw();
     }, { rootMargin: "200px" });
     this.views.observe(figure);
+  }
+
+  /**
+   * Draws limits and times in which alarms fired into the chart, from the next show on.
+   * @param {import("./marks.js").Marks} marks
+   */
+  mark(marks) {
+    this.marks = marks;
   }
 
   /** Lets go of what watches the page. */
@@ -263,7 +273,7 @@ export class Chart {
     else for (const l of this.drawn) for (let i = 0; i < l.t.length; i++) {
       if (l.t[i] >= this.window.from && l.t[i] <= this.window.to) most = Math.max(most, this.banded ? l.hi[i] : l.v[i]);
     }
-    const want = roundUp(Math.max(most * 1.06, this.spec.floor), this.spec.unit);
+    const want = roundUp(Math.max(most * 1.06, this.spec.floor, ...this.marks.limits.map((l) => l.v * 1.06)), this.spec.unit);
     if (want > this.top || want < this.top * 0.4 || this.top === 0) this.top = want;
     return this.top;
   }
@@ -277,7 +287,7 @@ export class Chart {
 
   /** The least value when any is negative, else 0. */
   scaleBottom() {
-    let least = 0;
+    let least = Math.min(0, ...this.marks.limits.map((l) => l.v));
     for (const l of this.drawn) for (const v of l.lo) least = Math.min(least, v);
     return least < 0 ? -roundUp(-least, this.spec.unit) : 0;
   }
@@ -349,6 +359,8 @@ export class Chart {
       ],
       series: [{}, ...this.series()], bands: this.bands(),
       hooks: {
+        drawClear: [(u) => under(u, this.marks)],
+        draw: [(u) => over(u, this.marks)],
         setCursor: [(u) => this.pointer(u)],
         setSelect: [(u) => this.selected(u)],
       },

@@ -1,8 +1,8 @@
 /** Colours of the charts, read from the page's custom properties and read again when the theme changes. */
 
-/** @typedef {{ ink: string, ink2: string, ink3: string, line: string, accent: string, none: string, panel: string, c: string[] }} Theme */
+/** @typedef {{ ink: string, ink2: string, ink3: string, line: string, accent: string, none: string, panel: string, warn: string, crit: string, warnSoft: string, critSoft: string, c: string[] }} Theme */
 
-const NAMES = ["--ink", "--ink-2", "--ink-3", "--line", "--accent", "--none", "--panel", "--c1", "--c2", "--c3", "--c4", "--c5"];
+const NAMES = ["--ink", "--ink-2", "--ink-3", "--line", "--accent", "--none", "--panel", "--warn", "--crit", "--warn-soft", "--crit-soft", "--c1", "--c2", "--c3", "--c4", "--c5"];
 
 /** @type {Theme | undefined} */
 let theme;
@@ -18,8 +18,8 @@ function read() {
     return getComputedStyle(probe).color;
   });
   probe.remove();
-  const [ink, ink2, ink3, line, accent, none, panel, ...c] = got;
-  theme = { ink, ink2, ink3, line, accent, none, panel, c };
+  const [ink, ink2, ink3, line, accent, none, panel, warn, crit, warnSoft, critSoft, ...c] = got;
+  theme = { ink, ink2, ink3, line, accent, none, panel, warn, crit, warnSoft, critSoft, c };
   return theme;
 }
 
