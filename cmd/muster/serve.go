@@ -58,6 +58,9 @@ over the environment, which wins over the file.`,
 	f.DurationVar(&o.Period, "period", 0, "how often to measure it when nobody looks; 10s when 0")
 	f.IntVar(&o.Shards, "shards", 0, "number of shards of a new store, fixed from then on; 64 when 0, take 256 for more than 100,000 nodes")
 	f.StringVar(&o.BootstrapToken, "bootstrap-token", "", "make this an admin's API token (automation); better given as MUSTER_BOOTSTRAP_TOKEN")
+	f.StringVar(&o.SMTP, "smtp", "", "`URL` of the mail server for email channels: smtp://user:password@host:587 or smtps://...")
+	f.StringVar(&o.MailFrom, "mail-from", "", "sender `address` of mail; muster@ this machine's name when empty")
+	f.BoolVar(&o.MultiTenant, "multi-tenant", false, "accounts don't trust each other: checks and messages reach public addresses only")
 	f.StringVar(&config, "config", "", "YAML `file` of settings")
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	return cmd

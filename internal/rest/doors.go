@@ -2,12 +2,12 @@ package rest
 
 import (
 	"context"
-	"time"
 
 	"muster"
 	"muster/internal/auth"
 	"muster/internal/inventory"
 	"muster/internal/live"
+	"muster/internal/once"
 	"muster/internal/series"
 )
 
@@ -44,16 +44,7 @@ type Store interface {
 	EnrollmentByHash(ctx context.Context, hash []byte) (*muster.Enrollment, error)
 	AppendEvents(ctx context.Context, events []muster.Event) error
 	Events(ctx context.Context, account muster.AccountID, before string, limit int) (events []muster.Event, next string, err error)
-	Answers
-}
-
-// Answers keeps the first answers by idempotency key. PutOnce fails with muster.ErrConflict when the key is
-// taken, SettleOnce writes over it, ForgetOnce frees it, Once gives what is there or muster.ErrNotFound.
-type Answers interface {
-	PutOnce(ctx context.Context, account muster.AccountID, key string, body []byte, ttl time.Duration) error
-	SettleOnce(ctx context.Context, account muster.AccountID, key string, body []byte, ttl time.Duration) error
-	ForgetOnce(ctx context.Context, account muster.AccountID, key string) error
-	Once(ctx context.Context, account muster.AccountID, key string) ([]byte, error)
+	once.Store
 }
 
 // Auth says who callers are and makes what they show.

@@ -56,7 +56,7 @@ func TestSeriesByHand(t *testing.T) {
 		{Node: node},
 	}}
 	var got api.Series
-	if err := json.Unmarshal(appendSeries(nil, "system.disk.io", answer), &got); err != nil {
+	if err := json.Unmarshal(shape.AppendSeries(nil, "system.disk.io", answer), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := api.Series{Metric: "system.disk.io", Unit: "By/s", From: time.Unix(0, 0).UTC(), To: time.Unix(100, 0).UTC(), Step: "10s", Series: []api.Line{

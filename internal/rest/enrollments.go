@@ -11,6 +11,7 @@ import (
 	"muster"
 	"muster/api"
 	"muster/internal/inventory"
+	"muster/internal/shape"
 )
 
 func (a *API) enrollmentRoutes() {
@@ -30,14 +31,7 @@ func (a *API) listEnrollments(ctx context.Context, in *PageInput) (*page[api.Enr
 		return nil, err
 	}
 	all = slices.SortedFunc(slices.Values(all), func(x, y *muster.Enrollment) int { return cmp.Compare(x.ID, y.ID) })
-	return paged(all, *in, func(e *muster.Enrollment) string { return string(e.ID) }, toEnrollment)
-}
-
-func toEnrollment(e *muster.Enrollment) api.Enrollment {
-	return api.Enrollment{
-		Object:    api.Object{ID: string(e.ID), Rev: e.Rev, CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC()},
-		ExpiresAt: e.ExpiresAt.UTC(), UsesLeft: e.UsesLeft,
-	}
+	return paged(all, *in, func(e *muster.Enrollment) string { return string(e.ID) }, shape.Enrollment)
 }
 
 type createEnrollmentInput struct {
@@ -62,7 +56,7 @@ func (a *API) createEnrollment(ctx context.Context, in *createEnrollmentInput) (
 	if err != nil {
 		return nil, err
 	}
-	out := toEnrollment(&e)
+	out := shape.Enrollment(&e)
 	out.Token = token
 	if out.Command, err = a.desk.Command(base, token); err != nil {
 		return nil, err
@@ -83,7 +77,7 @@ func (a *API) getEnrollment(ctx context.Context, in *enrollmentPath) (*object[ap
 	if at < 0 {
 		return nil, fmt.Errorf("rest: enrollment: %w", muster.ErrNotFound)
 	}
-	out := toEnrollment(all[at])
+	out := shape.Enrollment(all[at])
 	return &object[api.Enrollment]{ETag: etag(out.Rev), Body: &out}, nil
 }
 

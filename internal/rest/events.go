@@ -6,6 +6,7 @@ import (
 
 	"muster"
 	"muster/api"
+	"muster/internal/shape"
 )
 
 func (a *API) eventRoutes() {
@@ -20,13 +21,9 @@ func (a *API) listEvents(ctx context.Context, in *PageInput) (*page[api.Event], 
 	}
 	out := &page[api.Event]{Body: api.List[api.Event]{Items: make([]api.Event, len(events)), Next: next}}
 	for i := range events {
-		out.Body.Items[i] = toEvent(&events[i])
+		out.Body.Items[i] = shape.Event(&events[i])
 	}
 	return out, nil
-}
-
-func toEvent(e *muster.Event) api.Event {
-	return api.Event{ID: e.ID, At: e.At.UTC(), Kind: e.Kind, Actor: e.Actor, Subject: e.Subject, Name: e.Name, Text: e.Text}
 }
 
 // tell writes a line of the changelog for what the caller has done. That it can't be written does not

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -150,58 +149,5 @@ func (a *API) getSeries(ctx context.Context, in *seriesInput) (*listOf, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listOf{ContentType: jsonType, Body: appendSeries(nil, q.Metric, answer)}, nil
-}
-
-func appendSeries(b []byte, metric string, s *series.Answer) []byte {
-	b = shape.AppendText(append(b, `{"metric":`...), metric)
-	b = shape.AppendText(append(b, `,"unit":`...), s.Unit)
-	b = shape.AppendTime(append(b, `,"from":`...), s.From)
-	b = shape.AppendTime(append(b, `,"to":`...), s.To)
-	b = shape.AppendText(append(b, `,"step":`...), api.FormatDuration(s.Step))
-	b = append(b, `,"series":[`...)
-	for i := range s.Lines {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendLine(b, &s.Lines[i])
-	}
-	return append(b, "]}\n"...)
-}
-
-func appendLine(b []byte, l *series.Line) []byte {
-	b = shape.AppendText(append(b, `{"node":`...), l.Node.String())
-	b = append(b, `,"attributes":{`...)
-	for i, at := range l.Attrs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = shape.AppendText(append(shape.AppendText(b, at.Key), ':'), at.Value)
-	}
-	b = append(b, `},"points":[`...)
-	b = slices.Grow(b, 48*len(l.Points))
-	first := true
-	for _, p := range l.Points {
-		if shape.Number(p.Min) == nil || shape.Number(p.Avg) == nil || shape.Number(p.Max) == nil {
-			continue // JSON has no such number
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = appendSeconds(append(b, '['), p.T)
-		b = shape.AppendFloat(append(b, ','), p.Min)
-		b = shape.AppendFloat(append(b, ','), p.Avg)
-		b = shape.AppendFloat(append(b, ','), p.Max)
-		b = append(b, ']')
-	}
-	return append(b, "]}"...)
-}
-
-// appendSeconds writes milliseconds as seconds: whole ones without a point.
-func appendSeconds(b []byte, ms int64) []byte {
-	if ms%1000 == 0 {
-		return strconv.AppendInt(b, ms/1000, 10)
-	}
-	return strconv.AppendFloat(b, float64(ms)/1000, 'f', -1, 64)
+	return &listOf{ContentType: jsonType, Body: shape.AppendSeries(nil, q.Metric, answer)}, nil
 }

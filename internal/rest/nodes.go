@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -223,32 +224,19 @@ func printable(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) < 0
 }
 
-// mergePatch applies an RFC 7386 patch to the JSON of from and reads the outcome into out. All objects it
-// is used for are flat but for lists, which a patch replaces whole.
+// mergePatch applies a patch (RFC 7396) to the JSON of from and reads the outcome into out.
 func mergePatch(from any, patch []byte, out any) error {
 	raw, err := json.Marshal(from)
 	if err != nil {
 		return fmt.Errorf("rest: merge patch: %w", err)
 	}
-	target, change := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	if err := json.Unmarshal(raw, &target); err != nil {
-		return fmt.Errorf("rest: merge patch: %w", err)
+	if raw, err = shape.Merge(raw, patch); err != nil {
+		return badField("body", muster.Words(err))
 	}
-	if err := json.Unmarshal(patch, &change); err != nil {
-		return badField("body", "must be a JSON object")
-	}
-	for key, v := range change {
-		if string(v) == "null" {
-			delete(target, key)
-			continue
-		}
-		target[key] = v
-	}
-	if raw, err = json.Marshal(target); err != nil {
-		return fmt.Errorf("rest: merge patch: %w", err)
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return badField("body", err.Error())
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.DisallowUnknownFields() // a misspelt field must not be lost
+	if err := in.Decode(out); err != nil {
+		return badField("body", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }

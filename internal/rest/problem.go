@@ -14,6 +14,7 @@ import (
 	"muster"
 	"muster/api"
 	"muster/internal/auth"
+	"muster/internal/shape"
 )
 
 // fault is an error that knows its answer: the problem document and its headers.
@@ -35,7 +36,7 @@ const problemType = "application/problem+json"
 
 // newFault makes the problem of a status.
 func newFault(status int, detail string, errs ...api.Fault) *fault {
-	kind, title := kindOf(status)
+	kind, title := shape.ProblemKind(status)
 	return &fault{Problem: api.Problem{Type: kind, Title: title, Status: status, Detail: detail, Errors: errs}}
 }
 
@@ -51,35 +52,6 @@ func (f *fault) with(key, value string) *fault {
 // badField is the problem of one field: "query.limit", "body.name".
 func badField(location, message string) *fault {
 	return newFault(http.StatusUnprocessableEntity, "The input is not valid.", api.Fault{Location: location, Message: message})
-}
-
-// kindOf gives a status's problem type and title.
-func kindOf(status int) (kind, title string) {
-	switch status {
-	case http.StatusUnauthorized:
-		return api.ProblemUnauthorized, "Who are you?"
-	case http.StatusForbidden:
-		return api.ProblemForbidden, "Not allowed"
-	case http.StatusNotFound:
-		return api.ProblemNotFound, "Not found"
-	case http.StatusMethodNotAllowed:
-		return api.ProblemMethod, "Not with this method"
-	case http.StatusConflict:
-		return api.ProblemConflict, "Conflict"
-	case http.StatusPreconditionFailed:
-		return api.ProblemStale, "Somebody was faster"
-	case http.StatusRequestEntityTooLarge:
-		return api.ProblemTooLarge, "Too large"
-	case http.StatusUnsupportedMediaType:
-		return api.ProblemMediaType, "Not JSON"
-	case http.StatusTooManyRequests:
-		return api.ProblemLimited, "Too much"
-	case http.StatusServiceUnavailable:
-		return api.ProblemUnavailable, "Not now"
-	case http.StatusInternalServerError:
-		return api.ProblemInternal, "A fault of the server"
-	}
-	return api.ProblemInvalid, "Invalid"
 }
 
 // retryAfter is how long a caller is asked to wait when a part is away, in seconds.

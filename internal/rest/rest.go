@@ -21,19 +21,27 @@ import (
 	"muster/api"
 	"muster/internal/inventory"
 	"muster/internal/join"
+	"muster/internal/once"
 	"muster/internal/telemetry"
 )
 
 // maxBody is the longest body of a request, in bytes.
 const maxBody = 1 << 20
 
-// Options are the doors and settings of the API. Nodes, Series, Store, Auth and Live are needed.
+// Options are the doors and settings of the API. All doors but Agents are needed.
 type Options struct {
 	Nodes  Nodes  // the nodes, and invitations to join them
 	Series Series // the measurements
 	Store  Store  // users, tokens, the account, the changelog, answers by idempotency key
 	Auth   Auth   // who callers are
 	Live   Live   // what changes
+
+	Checks  Checks  // what is checked
+	Alarms  Alarms  // the rules, and what is wrong
+	Notices Notices // who is told
+	// TellWithin says how soon after the first bad value people are told by an alarm. Nil, or 0: not known.
+	TellWithin func(*muster.Alarm) time.Duration
+
 	Agents Agents // agents to download; none when nil
 
 	// Filter reads the node query language; its error wraps muster.ErrInvalid and says what is wrong where.
@@ -60,8 +68,8 @@ type Options struct {
 
 // Validate checks the options and fills in defaults; the error wraps muster.ErrInvalid.
 func (o *Options) Validate() error {
-	if o.Nodes == nil || o.Series == nil || o.Store == nil || o.Auth == nil || o.Live == nil {
-		return fmt.Errorf("rest: options: %w: Nodes, Series, Store, Auth and Live are needed", muster.ErrInvalid)
+	if o.Nodes == nil || o.Series == nil || o.Store == nil || o.Auth == nil || o.Live == nil || o.Checks == nil || o.Alarms == nil || o.Notices == nil {
+		return fmt.Errorf("rest: options: %w: Nodes, Series, Store, Auth, Live, Checks, Alarms and Notices are needed", muster.ErrInvalid)
 	}
 	fill(&o.Cookie, "muster_session")
 	fill(&o.LoginPath, "/login/")
@@ -91,12 +99,12 @@ func fill(s *string, otherwise string) {
 
 // API serves everything of this package. It is an http.Handler.
 type API struct {
-	o    Options
-	log  *slog.Logger
-	huma huma.API
-	mux  *http.ServeMux
-	busy locks
-	desk *join.Desk
+	o        Options
+	log      *slog.Logger
+	huma     huma.API
+	mux      *http.ServeMux
+	answered *once.Keeper
+	desk     *join.Desk
 }
 
 // New makes the API; the error wraps muster.ErrInvalid.
@@ -104,7 +112,7 @@ func New(o Options) (*API, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	a := &API{o: o, log: o.Logger, mux: http.NewServeMux()}
+	a := &API{o: o, log: o.Logger, mux: http.NewServeMux(), answered: once.New(o.Store, requestTime)}
 	a.huma = humago.New(a.mux, a.config())
 	a.huma.UseMiddleware(a.count, a.admit, a.once)
 	a.nodeRoutes()
@@ -114,6 +122,7 @@ func New(o Options) (*API, error) {
 	a.userRoutes()
 	a.accountRoutes()
 	a.eventRoutes()
+	a.watchRoutes()
 	a.streamRoutes()
 	a.statusRoutes()
 	if err := a.agentRoutes(); err != nil {

@@ -31,7 +31,7 @@ const (
 func (a *API) streamRoutes() {
 	op := route{id: "stream", method: http.MethodGet, path: api.PathStream, tag: "Live", role: muster.Observer,
 		summary: "Hear of changes as they happen",
-		about: "Server-Sent Events: event is node (with the node), node.gone (with its id), event (a line of the changelog) or resync, which says that something was left out " +
+		about: "Server-Sent Events: event is node (with the node), node.gone (with its id), result (of a check), incident (whenever it changes), event (a line of the changelog) or resync, which says that something was left out " +
 			"because the client was too slow or came back too late: read anew what you show. A stream that broke goes on where it stood with Last-Event-ID."}.operation(a)
 	op.Responses["200"] = &huma.Response{
 		Description: "The stream. It stays open.",
@@ -41,7 +41,7 @@ func (a *API) streamRoutes() {
 }
 
 type streamInput struct {
-	Topics      []string `query:"topics" maxItems:"20" doc:"Which changes: nodes, events. All when absent; topics that are not known stay silent."`
+	Topics      []string `query:"topics" maxItems:"20" doc:"Which changes: nodes, results, incidents, events. nodes and events when absent; topics that are not known stay silent."`
 	Node        []string `query:"node,explode" maxItems:"1000" doc:"Ids of nodes, when only they are of interest."`
 	LastEventID string   `header:"Last-Event-ID" maxLength:"200" doc:"The id of the last event that was seen."`
 }
@@ -142,7 +142,11 @@ func appendData(b []byte, data any) []byte {
 	case inventory.Change:
 		return append(shape.AppendText(append(b, `{"id":`...), d.Node.String()), '}')
 	case muster.Event:
-		data = toEvent(&d)
+		data = shape.Event(&d)
+	case *muster.Result:
+		data = shape.Result(d)
+	case *muster.Incident:
+		data = shape.Incident(d, nil)
 	}
 	raw, err := json.Marshal(data)
 	if err != nil {

@@ -29,14 +29,7 @@ func (a *API) listTokens(ctx context.Context, in *PageInput) (*page[api.Token], 
 		return nil, err
 	}
 	slices.SortFunc(all, func(x, y *muster.Token) int { return cmp.Compare(x.ID, y.ID) })
-	return paged(all, *in, func(t *muster.Token) string { return string(t.ID) }, toToken)
-}
-
-func toToken(t *muster.Token) api.Token {
-	return api.Token{
-		Object: api.Object{ID: string(t.ID), Rev: t.Rev, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC()},
-		Name:   t.Name, Role: string(t.Role), LastUsedAt: shape.Time(t.LastUsedAt),
-	}
+	return paged(all, *in, func(t *muster.Token) string { return string(t.ID) }, shape.Token)
 }
 
 type createTokenInput struct {
@@ -54,7 +47,7 @@ func (a *API) createToken(ctx context.Context, in *createTokenInput) (*made[api.
 		return nil, err
 	}
 	a.tell(ctx, muster.Event{Kind: "token.created", Subject: string(t.ID), Name: t.Name, Text: "API token made with the role " + string(t.Role)})
-	out := toToken(&t)
+	out := shape.Token(&t)
 	out.Secret = secret
 	return &made[api.Token]{ETag: etag(out.Rev), Location: api.PathTokens + "/" + out.ID, Body: &out}, nil
 }
@@ -68,7 +61,7 @@ func (a *API) getToken(ctx context.Context, in *tokenPath) (*object[api.Token], 
 	if err != nil {
 		return nil, missing(err)
 	}
-	out := toToken(t)
+	out := shape.Token(t)
 	return &object[api.Token]{ETag: etag(out.Rev), Body: &out}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"muster"
 	"muster/api"
+	"muster/internal/shape"
 )
 
 func (a *API) userRoutes() {
@@ -34,14 +35,7 @@ func (a *API) listUsers(ctx context.Context, in *PageInput) (*page[api.User], er
 		return nil, err
 	}
 	slices.SortFunc(all, func(x, y *muster.User) int { return cmp.Compare(x.ID, y.ID) })
-	return paged(all, *in, func(u *muster.User) string { return string(u.ID) }, toUser)
-}
-
-func toUser(u *muster.User) api.User {
-	return api.User{
-		Object: api.Object{ID: string(u.ID), Rev: u.Rev, CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC()},
-		Name:   u.Name, Role: string(u.Role), Password: u.PasswordHash != "",
-	}
+	return paged(all, *in, func(u *muster.User) string { return string(u.ID) }, shape.User)
 }
 
 type createUserInput struct {
@@ -66,7 +60,7 @@ func (a *API) createUser(ctx context.Context, in *createUserInput) (*made[api.Us
 		return nil, err
 	}
 	a.tell(ctx, muster.Event{Kind: "user.created", Subject: string(u.ID), Name: u.Name, Text: "user added with the role " + string(u.Role)})
-	out := toUser(u)
+	out := shape.User(u)
 	code, err := a.o.Auth.NewOneTime(ctx, c.Account, u.ID)
 	if err != nil {
 		return nil, err
@@ -93,7 +87,7 @@ func (a *API) getUser(ctx context.Context, in *UserPath) (*object[api.User], err
 	if err != nil {
 		return nil, missing(err)
 	}
-	out := toUser(u)
+	out := shape.User(u)
 	return &object[api.User]{ETag: etag(out.Rev), Body: &out}, nil
 }
 
@@ -136,7 +130,7 @@ func (a *API) editUser(ctx context.Context, in *editUserInput) (*object[api.User
 	if role != string(to) {
 		a.tell(ctx, muster.Event{Kind: "user.changed", Subject: string(u.ID), Name: u.Name, Text: "role changed from " + role + " to " + string(to)})
 	}
-	out := toUser(u)
+	out := shape.User(u)
 	return &object[api.User]{ETag: etag(out.Rev), Body: &out}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"muster"
 	"muster/internal/agent"
 	"muster/internal/check"
+	kinds "muster/internal/check/all"
 	"muster/internal/check/host"
 	"muster/internal/inventory"
 	"muster/internal/uplink"
@@ -25,9 +26,9 @@ func (s *Server) builtIn(ctx context.Context) (func(context.Context) error, erro
 	state := filepath.Join(s.opts.Data, "agent")
 	options := agent.Options{
 		Server: "http://built-in", State: state, Version: s.opts.Version, Period: s.opts.Period,
-		Collectors: []check.Collector{machine, newOwnHealth(s.telemetry)}, Describer: machine,
+		Collectors: []check.Collector{machine, newOwnHealth(s.telemetry)}, Describer: machine, Kinds: kinds.Kinds(), Env: s.checkEnv(),
 		Dial:      func(ctx context.Context, _, _ string) (net.Conn, error) { return s.inside.Dial(ctx) },
-		OnWelcome: func(id muster.NodeID) { s.own.Store(&id) },
+		OnWelcome: s.welcomed(accounts[0].ID),
 		Farewell:  func() muster.FarewellReason { return muster.FarewellStop },
 		Logger:    s.opts.Logger.With("part", "built-in agent"),
 	}
@@ -47,4 +48,20 @@ func (s *Server) builtIn(ctx context.Context) (func(context.Context) error, erro
 		return nil, err
 	}
 	return a.Run, nil
+}
+
+// welcomed notes which node this program runs on: its agent is the runner of the local zone.
+func (s *Server) welcomed(account muster.AccountID) func(muster.NodeID) {
+	return func(id muster.NodeID) {
+		s.own.Store(&id)
+		s.roster.SetLocal(account, id)
+	}
+}
+
+// checkEnv bounds what checks of the local zone may reach.
+func (s *Server) checkEnv() check.Env {
+	if s.opts.MultiTenant {
+		return check.Env{Allow: check.PublicOnly}
+	}
+	return check.Env{}
 }

@@ -8,15 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"muster"
 	"muster/api"
+	"muster/internal/doorbell"
 	"muster/internal/filter"
 	"muster/internal/inventory"
 	"muster/internal/rest"
-	"muster/internal/seal"
 	"muster/internal/web"
 	"muster/internal/web/addserver"
 	"muster/internal/web/health"
@@ -33,11 +32,7 @@ import (
 const loginPath = "/login/"
 
 func (s *Server) openHTTP(ctx context.Context) error {
-	sealer, err := seal.OpenFile(filepath.Join(s.opts.Data, "seal.key"))
-	if err != nil {
-		return err
-	}
-	config, authority, err := s.opts.TLS.config(ctx, s.opts.Data, s.tenants, sealer)
+	config, authority, err := s.opts.TLS.config(ctx, s.opts.Data, s.tenants, s.sealer)
 	if err != nil {
 		return err
 	}
@@ -47,6 +42,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	}
 	calls, err := rest.New(rest.Options{
 		Nodes: s.inventory, Series: s.series, Store: s.tenants, Auth: s.auth, Live: s.hub, Agents: s.files,
+		Checks: s.roster, Alarms: s.watch, Notices: s.notify, TellWithin: s.tellWithin,
 		Ready: s.parts, Told: s.told, Certificate: func() []byte { return s.authority },
 		Filter: parseQuery, Cookie: shell.SessionCookie, LoginPath: loginPath, PublicURL: s.opts.PublicURL, Version: s.opts.Version,
 		Logger: s.opts.Logger, Telemetry: s.telemetry,
@@ -59,6 +55,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	for _, path := range calls.Paths() {
 		mux.Handle(path, calls)
 	}
+	mux.Handle(api.PathPush+"/", doorbell.New(s.roster.Push))
 	mux.Handle("/", s.site())
 	s.http = &http.Server{
 		Handler:           mux,

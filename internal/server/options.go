@@ -31,6 +31,11 @@ type Options struct {
 	Period     time.Duration // of the built-in agent; 10 s when zero
 	Shards     int           // fixed when the store is made; 64 when zero
 
+	SMTP     string // URL of the server that takes mail: smtp://user:password@host:587, smtps://...; none when empty
+	MailFrom string // the sender of mail; muster@ this machine's name when empty
+	// MultiTenant says that accounts don't trust each other: checks of the shared zone, and messages, reach public addresses only.
+	MultiTenant bool
+
 	Version string
 	Out     io.Writer    // the one line for people goes here; standard output when nil
 	Logger  *slog.Logger // slog's default when nil

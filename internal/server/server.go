@@ -9,17 +9,23 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"muster"
+	"muster/internal/alarm"
 	"muster/internal/auth"
 	"muster/internal/disk"
 	"muster/internal/gateway"
 	"muster/internal/ingest"
 	"muster/internal/inventory"
+	"muster/internal/ledger"
 	"muster/internal/live"
 	"muster/internal/members"
+	"muster/internal/notify"
+	"muster/internal/roster"
+	"muster/internal/seal"
 	"muster/internal/series"
 	seriespebble "muster/internal/series/pebble"
 	"muster/internal/store"
@@ -31,6 +37,7 @@ import (
 type Server struct {
 	opts      Options
 	started   time.Time
+	shards    int
 	telemetry *telemetry.Set
 	guard     *disk.Guard
 	docs      *storepebble.Engine
@@ -39,6 +46,13 @@ type Server struct {
 	series    *series.DB
 	hub       *live.Hub
 	inventory *inventory.Inventory
+	ledger    *ledger.Ledger
+	roster    *roster.Roster
+	watch     *alarm.Watch
+	opened    func()              // the rooms are joined, or will not be
+	watching  func() *alarm.Watch // waits for that: the log is read back while the rooms open; nil when they failed
+	notify    *notify.Room
+	sealer    *seal.Sealer
 	intake    *ingest.Intake
 	gateway   *gateway.Gateway
 	auth      *auth.Service
@@ -60,6 +74,9 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, started: time.Now(), telemetry: telemetry.New(), inside: newPipe(), files: &agentFiles{dir: o.agentDir()}}
+	open := make(chan struct{})
+	s.opened = sync.OnceFunc(func() { close(open) })
+	s.watching = func() *alarm.Watch { <-open; return s.watch }
 	for _, step := range []func(context.Context) error{s.listen, s.openStores, s.openRooms, s.openHTTP, s.greet} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
@@ -130,28 +147,42 @@ func (s *Server) openRooms(ctx context.Context) error {
 	s.series, err = series.Open(ctx, s.samples, series.Options{
 		Shards: shards, Owns: owned.Owns, Spread: s.tenants.spread, Class: s.tenants.class,
 		MayWrite: s.guard.Check, Telemetry: s.telemetry, Logger: s.opts.Logger,
+		Heard: func(shard int, frames []*muster.Frame) {
+			if w := s.watching(); w != nil {
+				w.Heard(shard, frames)
+			}
+		},
+		Caught: func(shard int) {
+			if w := s.watching(); w != nil {
+				w.Caught(shard)
+			}
+		},
 	})
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, s.series.Close)
+	s.closers = append(s.closers, s.series.Close, func() error { s.opened(); return nil })
 	s.hub = live.New(live.Options{Telemetry: s.telemetry})
 	s.inventory, err = inventory.Open(ctx, s.tenants, inventory.Options{
-		MayJudge: func() bool { return s.guard.Check() == nil },
+		MayJudge: s.mayJudge,
 		Changed:  s.nodeChanged, Told: s.told, Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
 	if err != nil {
 		return err
 	}
+	if err := s.openWatching(ctx, self, shards, owned.Owns); err != nil {
+		return err
+	}
+	s.opened()
 	s.intake, err = ingest.New(ingest.Options{
-		Store: s.series, After: []func([]*muster.Frame){s.inventory.Observe}, Noted: s.inventory.Noted,
+		Store: s.series, After: []func([]*muster.Frame){s.observe}, Noted: s.inventory.Noted,
 		Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
 	if err != nil {
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Roster: s.inventory, Intake: s.intake, Duplicate: s.inventory.Duplicate, Logger: s.opts.Logger, Telemetry: s.telemetry,
+		Roster: s.inventory, Intake: s.intake, Duplicate: s.inventory.Duplicate, Checks: agentChecks{s.roster}, Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
 	if err != nil {
 		return err
@@ -164,7 +195,11 @@ func (s *Server) openRooms(ctx context.Context) error {
 func (s *Server) nodeChanged(c inventory.Change) {
 	if c.Gone {
 		s.gateway.Disconnect(c.Account, c.Node)
+		s.roster.NodeGone(c.Account, c.Node)
 		go s.forget(c)
+	}
+	if c.Edited || c.Gone {
+		s.watch.NodeChanged(c.Account, c.Node)
 	}
 	if !s.hub.Wanted(c.Account) {
 		return
@@ -215,6 +250,9 @@ func (s *Server) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.firstWatch(ctx); err != nil {
+		return err
+	}
 	if err := s.localServer(); err != nil {
 		return err
 	}
@@ -234,8 +272,12 @@ func (s *Server) Run(ctx context.Context) error {
 	stages := []stage{
 		{"disk guard", s.guard.Run},
 		{"documents", s.tenants.Run},
+		{"log of the shards", s.ledger.Run},
+		{"notifications", s.notify.Run},
+		{"alarms", s.watch.Run},
 		{"series", s.series.Run},
 		{"inventory", s.inventory.Run},
+		{"checks", s.roster.Run},
 		{"intake", s.intake.Run},
 		{"gateway", s.gateway.Run},
 		{"pages and API", s.serve},
