@@ -245,7 +245,7 @@ func (s *Server) observe(frames []*muster.Frame) {
 func (s *Server) checkHistory(ctx context.Context, p roster.Past) ([]roster.Line, error) {
 	answer, err := s.series.Query(ctx, series.Query{
 		Account: p.Account, Nodes: []muster.NodeID{p.Subject}, Metric: p.Metric, Attrs: map[string]string{muster.CheckAttr: string(p.Check)},
-		From: p.From, To: p.To, Step: time.Second, Fn: "last",
+		From: p.From, To: p.To, Step: time.Millisecond, Fn: "last",
 	})
 	if err != nil {
 		return nil, err

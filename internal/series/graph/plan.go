@@ -268,6 +268,9 @@ func Gap(period time.Duration) int64 {
 // limit estimates what the query costs, before anything is read.
 func (p *plan) limit() error {
 	each := (p.end-p.grid)/p.step + 1
+	if p.period > 0 { // a step without a sample has no point: a fine one gives the samples as they are
+		each = min(each, 2*(p.to-p.from)/p.period.Milliseconds()+2)
+	}
 	if total := each * int64(p.count); total > int64(p.o.Limits.Points) {
 		return limited("about %d points, at most %d are given; ask for fewer nodes or points", total, p.o.Limits.Points)
 	}
