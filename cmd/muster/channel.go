@@ -95,10 +95,10 @@ func (a *app) channelAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "add KIND [TARGET...]", Short: "Make a way to tell people: webhook, email, slack, ntfy or telegram", Args: args(1, -1),
 		Long: "Make a way to tell people. TARGET is the URL of a webhook, addresses of mail, the URL of slack's incoming webhook,\n" +
-			"the URL of an ntfy topic, or a chat of telegram. What nobody is to see comes from --secret-file, from\n" +
+			"the URL of an ntfy topic, or a chat of telegram (behind -- when it begins with a minus). What nobody is to see comes from --secret-file, from\n" +
 			"MUSTER_CHANNEL_SECRET, or is asked for where it is needed; it is never shown again.",
 		Example: "  muster channel add email you@example.org --default\n  muster channel add webhook https://example.org/hook --name ops\n  muster channel add slack --secret-file slack.url\n" +
-			"  muster channel add ntfy https://ntfy.sh/my-topic\n  muster channel add telegram -1001234567890 --token-file bot.token",
+			"  muster channel add ntfy https://ntfy.sh/my-topic\n  muster channel add telegram --token-file bot.token -- -1001234567890",
 		ValidArgs: []string{"webhook", "email", "slack", "ntfy", "telegram"},
 		RunE: a.with(func(q asker, args []string) error {
 			config, name, err := phrase.Channel(args[0], args[1:])

@@ -20,10 +20,9 @@ func Alarms(alarms []api.Alarm, name func(id string) string) *term.Table {
 	t := &term.Table{Columns: []term.Column{{Title: "name", Most: 24}, {Title: "level"}, {Title: "firing", Right: true}, {Title: "of", Most: 24, Drop: 3}, {Title: "when", Most: 20, Drop: 1}, {Title: "on", Most: 12, Drop: 2}}}
 	for i := range alarms {
 		a := &alarms[i]
-		level, firing := Level(a.Level), term.Cell{Text: strconv.Itoa(a.Firing)}
+		level, firing := alarmLevel(a), term.Cell{Text: strconv.Itoa(a.Firing)}
 		switch {
-		case a.Enabled != nil && !*a.Enabled:
-			level = Status("off")
+		case level.Text == "off":
 			firing.Text = ""
 		case a.Firing > 0:
 			firing.Ink = term.Red
@@ -31,6 +30,18 @@ func Alarms(alarms []api.Alarm, name func(id string) string) *term.Table {
 		t.Add(term.Text(a.Name), level, firing, term.Text(alarmOf(a, name)), term.Text(alarmWhen(&a.AlarmNew)), term.Text(reach(a.Query, a.Node, a.Check, name)))
 	}
 	return t
+}
+
+// alarmLevel shows how bad an alarm is, in colour while it fires, or that it is off.
+func alarmLevel(a *api.Alarm) term.Cell {
+	if a.Enabled != nil && !*a.Enabled {
+		return Status("off")
+	}
+	c := Level(a.Level)
+	if a.Firing == 0 {
+		c.Ink = term.Plain
+	}
+	return c
 }
 
 // alarmOf says what an alarm looks at.
@@ -76,7 +87,7 @@ func reach(query, node, check string, name func(id string) string) string {
 
 // Alarm shows all that is known of an alarm.
 func Alarm(p term.Paper, a *api.Alarm, name func(id string) string) {
-	s := Level(a.Level)
+	s := alarmLevel(a)
 	line := p.Paint(term.Clean(a.Name), term.Bold) + "  " + p.Paint(s.Shape+" "+s.Text, s.Ink)
 	if a.Firing > 0 {
 		line += p.Paint(fmt.Sprintf("  fires on %d", a.Firing), term.Red)
@@ -90,18 +101,15 @@ func Alarm(p term.Paper, a *api.Alarm, name func(id string) string) {
 	if told == "" {
 		told = "the default channels"
 	}
-	back, enabled := "", "yes"
+	back := ""
 	if a.Condition != nil {
 		if back = phrase.SayRecovery(a.Condition.Recover, a.Metric); back == "" {
 			back = "as soon as that does not hold"
 		}
 	}
-	if a.Enabled != nil && !*a.Enabled {
-		enabled = "no"
-	}
 	p.Pairs([][2]string{
 		{"id", a.ID}, {"on", reach(a.Query, a.Node, a.Check, name)}, {"of", alarmOf(a, name)}, {"when", phrase.Say(a.Condition, a.Metric)}, {"well again", back},
-		{"silence", phrase.SayNoData(a.NoData)}, {"tells", told}, {"told within", a.Within}, {"enabled", enabled}, {"built in", a.BuiltIn},
+		{"silence", phrase.SayNoData(a.NoData)}, {"tells", told}, {"told within", a.Within}, {"level", a.Level}, {"built in", a.BuiltIn},
 	})
 }
 
@@ -110,20 +118,20 @@ func Alarm(p term.Paper, a *api.Alarm, name func(id string) string) {
 func Tested(p term.Paper, a *api.AlarmNew, b *api.AlarmTested) {
 	if p.Width == 0 {
 		t := &term.Table{Columns: []term.Column{{Title: "name"}, {Title: "series"}, {Title: "from"}, {Title: "to"}, {Title: "lasted"}, {Title: "why"}}}
-		eachSpan(b, func(l *api.AlarmTestLine, from, to, lasted string, s *api.AlarmTestSpan) {
-			t.Add(term.Text(l.Name), term.Text(l.Series), term.Text(s.From.Format(time.RFC3339)), term.Text(to), term.Text(lasted), term.Text(s.Why))
+		eachSpan(b, func(l *api.AlarmTestLine, s *api.AlarmTestSpan, lasted string) {
+			t.Add(term.Text(l.Name), term.Text(l.Series), term.Text(stamp(s.From)), term.Text(until(s, "", stamp)), term.Text(lasted), term.Text(s.Why))
 		})
 		t.Write(p)
 		return
 	}
 	fired := "would not have fired"
 	if b.Fired > 0 {
-		fired = "would have fired " + p.Paint(Times(b.Fired), term.Bold)
+		fired = "would have fired " + Times(b.Fired)
 	}
-	p.Line("%s", p.Paint(term.Clean(join(" ", a.Name, a.Metric, alarmWhen(a))), term.Bold))
-	p.Line("  %s to %s, a value every %s, of %d nodes and checks: %s", clock(b.From), clock(b.To), b.Step, b.Nodes, fired)
+	p.Line("%s", p.Paint(term.Clean(join(": ", a.Name, join(" ", a.Metric, alarmWhen(a)))), term.Bold))
+	p.Hang("  ", 2, fmt.Sprintf("%s to %s, nodes and checks that it looks at: %d, a value every %s: %s", clock(b.From), clock(b.To), b.Nodes, b.Step, fired))
 	if b.Cut {
-		p.Line("  %s", p.Paint("▲ not all were looked at: narrow the query, or the time", term.Amber))
+		p.Hang("  "+p.Paint("▲", term.Amber)+" ", 4, "not all were looked at: narrow the query, or the time")
 	}
 	if b.Fired == 0 {
 		return
@@ -133,13 +141,11 @@ func Tested(p term.Paper, a *api.AlarmNew, b *api.AlarmTested) {
 	p.Line("")
 	const most = 20
 	shown := 0
-	eachSpan(b, func(l *api.AlarmTestLine, from, to, lasted string, s *api.AlarmTestSpan) {
+	eachSpan(b, func(l *api.AlarmTestLine, s *api.AlarmTestSpan, lasted string) {
 		if shown++; shown > most {
 			return
 		}
-		head := fmt.Sprintf("  %s  %s to %s, %s  ", p.Paint(term.Clean(strings.TrimSpace(l.Name+" "+l.Series)), term.Bold), from, to, lasted)
-		p.Line("%s", strings.TrimRight(head, " "))
-		p.Hang("    ", 4, s.Why)
+		p.Hang("  ", 4, fmt.Sprintf("%s, %s to %s (%s): %s", join(" ", l.Name, l.Series), clock(s.From), until(s, "now", clock), lasted, s.Why))
 	})
 	if shown > most {
 		p.Line("  and %d more times; -o json has them all", shown-most)
@@ -184,19 +190,29 @@ func bar(spans []api.AlarmTestSpan, from, to time.Time, slots int) string {
 	return string(row)
 }
 
-// eachSpan walks over all times of firing; from and to are for people, to is empty when it did not end.
-func eachSpan(b *api.AlarmTested, fn func(l *api.AlarmTestLine, from, to, lasted string, s *api.AlarmTestSpan)) {
+// eachSpan walks over all times of firing, and says how long each lasted.
+func eachSpan(b *api.AlarmTested, fn func(l *api.AlarmTestLine, s *api.AlarmTestSpan, lasted string)) {
 	for i := range b.Series {
 		for j := range b.Series[i].Spans {
 			s := &b.Series[i].Spans[j]
-			end, to := b.To, "now"
+			end := b.To
 			if s.To != nil {
-				end, to = *s.To, clock(*s.To)
+				end = *s.To
 			}
-			fn(&b.Series[i], clock(s.From), to, term.Ago(end.Sub(s.From)), s)
+			fn(&b.Series[i], s, term.Ago(end.Sub(s.From)))
 		}
 	}
 }
+
+// until writes when a time of firing ended.
+func until(s *api.AlarmTestSpan, open string, write func(time.Time) string) string {
+	if s.To == nil {
+		return open
+	}
+	return write(*s.To)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func clock(t time.Time) string { return t.Local().Format("2 Jan 15:04") }
 

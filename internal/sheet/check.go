@@ -84,7 +84,7 @@ func headline(p term.Paper, name string, s term.Cell, since *time.Time, now time
 
 // Results lays out what runs gave, in the order in which they come.
 func Results(results []api.Result) *term.Table {
-	t := &term.Table{Columns: []term.Column{{Title: "when"}, {Title: "status"}, {Title: "took", Right: true}, {Title: "answer", Most: 24}, {Title: "error", Most: 20, Drop: 1}, {Title: "zone", Drop: 2}}}
+	t := &term.Table{Columns: []term.Column{{Title: "when"}, {Title: "status"}, {Title: "took", Right: true}, {Title: "answer", Most: 24}, {Title: "error", Most: 10, Drop: 1}, {Title: "zone", Drop: 2}}}
 	for i := range results {
 		r := &results[i]
 		fault := ""
@@ -197,7 +197,7 @@ func certificate(seen map[string]string, now time.Time) (rows [][2]string) {
 		}
 		text += ", until " + until.Local().Format("2 Jan 2006") + " (" + left + ")"
 	}
-	rows = append(rows, [2]string{"certificate", text}, [2]string{"issued by", seen["tls.issuer"]}, [2]string{"spoken", seen["tls.version"]})
+	rows = append(rows, [2]string{"certificate", text}, [2]string{"issued by", seen["tls.issuer"]}, [2]string{"protocol", seen["tls.version"]})
 	if problem := seen["tls.problem"]; problem != "" {
 		rows = append(rows, [2]string{"problem", "▲ " + problem + ": " + seen["tls.error"]})
 	}

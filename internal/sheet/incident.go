@@ -2,6 +2,7 @@ package sheet
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ func IncidentState(state, level string) term.Cell {
 
 // Incidents lays incidents out.
 func Incidents(all []api.Incident, now time.Time) *term.Table {
-	t := &term.Table{Columns: []term.Column{{Title: "state"}, {Title: "level", Drop: 2}, {Title: "what", Most: 24}, {Title: "began", Right: true}, {Title: "lasted", Right: true, Drop: 3}, {Title: "id", Drop: 1}}}
+	t := &term.Table{Columns: []term.Column{{Title: "state"}, {Title: "level", Drop: 1}, {Title: "what", Most: 24}, {Title: "began", Right: true}, {Title: "lasted", Right: true, Drop: 2}, {Title: "id", Drop: 3}}}
 	for i := range all {
 		in := &all[i]
 		end := now
@@ -45,10 +46,11 @@ func Incident(p term.Paper, in *api.Incident, name func(id string) string, now t
 		end, lasts = *in.ResolvedAt, "lasted"
 	}
 	p.Line("%s  %s, %s %s", p.Paint(s.Shape+" "+term.Clean(s.Text), s.Ink), term.Clean(in.Level), lasts, term.Ago(end.Sub(in.OpenedAt)))
-	p.Pairs([][2]string{{"id", in.ID}, {"node", name(in.Node)}, {"check", name(in.Check)}, {"opened by", name(in.Alarm)}})
+	rows := [][2]string{{"id", in.ID}, {"node", name(in.Node)}, {"check", name(in.Check)}, {"opened by", name(in.Alarm)}}
 	for _, f := range in.Firing {
-		p.Pairs([][2]string{{"fires", join(": ", strings.TrimSpace(f.Name+" "+f.Series), f.Why)}})
+		rows = append(rows, [2]string{"fires", join(": ", join(" ", f.Name, f.Series), f.Why)})
 	}
+	p.Pairs(rows)
 	if in.Cut > 0 {
 		p.Line("\n  %s", p.Paint("older entries are left out", term.Dim))
 	}
@@ -144,7 +146,7 @@ func inputs(all []api.Input) string {
 	for i, in := range all {
 		seen := "nothing"
 		if in.Value != nil {
-			seen = term.Digits(*in.Value)
+			seen = strconv.FormatFloat(*in.Value, 'g', 6, 64)
 		}
 		if in.Text != "" {
 			seen = in.Text

@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -94,6 +95,7 @@ func (t *Table) fit(width int) (shown, widths []int) {
 	if width == 0 {
 		return shown, widths
 	}
+	whole := slices.Clone(widths)
 	total := func() int {
 		sum := -gap
 		for _, c := range shown {
@@ -124,6 +126,11 @@ func (t *Table) fit(width int) (shown, widths []int) {
 			break
 		}
 		shown = append(shown[:at:at], shown[at+1:]...)
+	}
+	for _, c := range shown { // what the columns left behind goes to what was cut
+		if widths[c] < whole[c] {
+			widths[c] = min(whole[c], widths[c]+max(0, width-total()))
+		}
 	}
 	if over := total() - width; over > 0 && len(shown) > 0 { // at last the first column, down to some letters
 		widths[shown[0]] = max(min(8, widths[shown[0]]), widths[shown[0]]-over)

@@ -1,0 +1,4 @@
+package client
+
+// Difference is opened for the tests.
+var Difference = difference
