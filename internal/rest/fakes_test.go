@@ -35,6 +35,7 @@ type world struct {
 	store      *fakeStore
 	auth       *fakeAuth
 	series     *fakeSeries
+	alarms     *fakeAlarms
 	hub        *live.Hub
 	options    rest.Options
 	api        *rest.API
@@ -54,8 +55,10 @@ func newWorld(t *testing.T, change ...func(*rest.Options)) *world {
 	w.store.nodes = w.nodes
 	w.auth = &fakeAuth{store: w.store, secrets: map[string]auth.Identity{}, cookies: map[string]auth.Identity{}}
 	w.series = &fakeSeries{}
+	w.alarms = newFakeAlarms()
 	w.options = rest.Options{
 		Nodes: w.nodes, Series: w.series, Store: w.store, Auth: w.auth, Live: w.hub,
+		Checks: newFakeChecks(), Alarms: w.alarms, Notices: newFakeNotices(),
 		Filter: fakeFilter, Telemetry: telemetry.New(), Version: "1.2.3",
 	}
 	for _, f := range change {

@@ -236,7 +236,7 @@ func mergePatch(from any, patch []byte, out any) error {
 	in := json.NewDecoder(bytes.NewReader(raw))
 	in.DisallowUnknownFields() // a misspelt field must not be lost
 	if err := in.Decode(out); err != nil {
-		return badField("body", strings.TrimPrefix(err.Error(), "json: "))
+		return badField("body", err.Error())
 	}
 	return nil
 }

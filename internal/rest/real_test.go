@@ -71,6 +71,7 @@ func newHouse(t testing.TB, nodes int) *house {
 		t.Fatal(err)
 	}
 	h.api, err = rest.New(rest.Options{
+		Checks: newFakeChecks(), Alarms: newFakeAlarms(), Notices: newFakeNotices(),
 		Nodes: h.nodes, Series: &fakeSeries{}, Store: h.store, Auth: identities, Live: h.hub,
 		Filter: func(text string) (inventory.Matcher, error) {
 			q, err := filter.Parse(text)

@@ -159,7 +159,7 @@ func (a *API) testCheck(ctx context.Context, in *testCheckInput) (*resultOutput,
 
 type guessInput struct {
 	Body struct {
-		Text string `json:"text" minLength:"1" maxLength:"2000" doc:"https://example.org/, db-1:5432, example.org."`
+		Text string `json:"text" minLength:"1" maxLength:"2000" doc:"A URL, db-1:5432 or example.org."`
 	}
 }
 
