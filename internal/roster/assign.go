@@ -1,9 +1,11 @@
 package roster
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -154,20 +156,29 @@ func (r *Roster) tellOne(account muster.AccountID, id muster.CheckID, old *muste
 			}
 		}
 	}
-	if e := r.entryOf(account, id); e != nil && runs(e.check.Load()) {
+	if e := r.entryOf(account, id); e != nil {
 		c := e.check.Load()
+		if old != nil && sameRuns(old, c) {
+			return
+		}
 		for _, zone := range c.Zones {
-			if node, ok := r.zones.Pick(account, zone, id); ok {
+			if node, ok := r.zones.Pick(account, zone, id); ok && runs(c) {
 				o := to(node)
 				o.add, o.remove = append(o.add, assignment(c, zone)), nil
 			}
 		}
 	}
-	for node, o := range orders {
-		if !r.opts.Send(account, node, o.add, o.remove, false) {
+	nodes := slices.SortedFunc(maps.Keys(orders), func(a, b muster.NodeID) int { return slices.Compare(a[:], b[:]) })
+	for _, node := range nodes {
+		if o := orders[node]; !r.opts.Send(account, node, o.add, o.remove, false) {
 			r.desk.behind[runnerKey{account, node}] = struct{}{}
 		}
 	}
+}
+
+// sameRuns says whether two states of a check make no difference to who runs it.
+func sameRuns(a, b *muster.Check) bool {
+	return runs(a) == runs(b) && bytes.Equal(a.Config, b.Config) && a.Period == b.Period && a.Timeout == b.Timeout && slices.Equal(a.Zones, b.Zones)
 }
 
 // Subject gives what the metrics of a check belong to, by the source of its frames; false when that runner
@@ -211,5 +222,8 @@ func (r *Roster) Test(ctx context.Context, c *muster.Check) (muster.Result, erro
 		return muster.Result{}, fmt.Errorf("roster: test: %w", err)
 	}
 	res.Account, res.Check, res.Zone = try.Account, try.ID, zone
+	if res.Class == "" && res.Error == "" {
+		res.Summary = timed(res.Summary, res.Duration)
+	}
 	return res, nil
 }

@@ -46,8 +46,7 @@ type view struct {
 	status uint8
 	old    bool // it is from before the check was switched on again
 	over   bool // it was too old to count once, and nothing newer came
-	unsaid bool // class or error are not those of the newest text that was stored
-	spoken bool // the words came with the newest result
+	unsaid bool // the words are not those of the newest text that was stored
 	beatAt uint8
 	beats  uint8
 	ring   [beatsKept]beat

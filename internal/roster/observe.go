@@ -90,13 +90,13 @@ func (e *entry) seen(r *Roster, c *muster.Check, zone string, f *muster.Frame) (
 func (r *Roster) accept(c *muster.Check, v *view, f *muster.Frame) {
 	first := v.at == 0 || v.told == 0
 	status := codeIn(v.plan, f.Values)
-	said, spoken := v.said.next(f.Note, status == v.status && !first)
+	said, _ := v.said.next(f.Note, status == v.status && !first)
 	other := first || status != v.status
-	v.unsaid = v.unsaid || said.class != v.said.class || said.err != v.said.err
+	v.unsaid = v.unsaid || said.summary != v.said.summary || said.class != v.said.class || said.err != v.said.err
 	if other || v.old || v.over {
 		v.since = f.At
 	}
-	v.at, v.status, v.said, v.spoken, v.old, v.over = f.At, status, said, spoken, false, false
+	v.at, v.status, v.said, v.old, v.over = f.At, status, said, false, false
 	if len(v.values) != len(f.Values) {
 		v.values = make([]float64, len(f.Values))
 	}
@@ -160,7 +160,7 @@ func (v *view) result(c *muster.Check, evidence bool) muster.Result {
 	if !evidence {
 		said.evidence = nil
 	}
-	said.apply(&res, v.spoken)
+	said.apply(&res)
 	return res
 }
 

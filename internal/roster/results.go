@@ -42,12 +42,12 @@ type stamp struct {
 	zone string
 }
 
-// compare puts the newest first.
+// compare puts the newest first, those of one instant by zone.
 func (s stamp) compare(o stamp) int {
 	if c := cmp.Compare(o.at, s.at); c != 0 {
 		return c
 	}
-	return strings.Compare(o.zone, s.zone)
+	return strings.Compare(s.zone, o.zone)
 }
 
 // page is a list of results while it is being made.
@@ -283,14 +283,14 @@ func say(res *muster.Result, s stamp, texts []text) {
 			continue
 		}
 		if t.status == code {
-			t.said.apply(res, t.at == s.at)
+			t.said.apply(res)
 			return
 		}
 		if code != codeOK {
 			break // an older outage may have had another cause
 		}
 	}
-	words{}.apply(res, false)
+	words{}.apply(res)
 }
 
 // measure reads what else was measured by the results that are not whole.
@@ -327,10 +327,10 @@ func (r *Roster) measure(ctx context.Context, p *page, stamps []stamp) error {
 func (p *page) put(name string, l Line) {
 	zone := zoneOf(l.Attrs)
 	m := &muster.Metric{Name: name, Unit: l.Unit, Kind: l.Kind, Attrs: plan.OwnAttrs(l.Attrs)}
-	for _, pt := range l.Points {
+	for i, pt := range l.Points {
 		s := stamp{pt.At, zone}
 		res := p.found[s]
-		if res == nil || p.whole[s] || math.IsNaN(pt.Value) {
+		if res == nil || p.whole[s] || math.IsNaN(pt.Value) || i > 0 && l.Points[i-1].At == pt.At {
 			continue
 		}
 		if name == muster.CheckDurationMetric {

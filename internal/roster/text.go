@@ -3,7 +3,6 @@ package roster
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -85,51 +84,40 @@ func openEvidence(b []byte) map[string]string {
 	return out
 }
 
-// apply puts the words into a result that has its status and duration. When they did not come with it, its
-// summary is made of them and its own duration.
-func (w words) apply(res *muster.Result, spoken bool) {
+// apply puts the words into a result that has its status and duration.
+func (w words) apply(res *muster.Result) {
 	res.Class, res.Error, res.Evidence = w.class, w.err, openEvidence(w.evidence)
 	res.Summary = w.summary
 	if w.summary == "" {
-		res.Summary = plainSummary(res)
-		return
+		res.Summary = plainSummary(res.Status)
 	}
-	base, timed := cutTook(w.summary)
-	if spoken && timed {
-		return
-	}
-	if res.Duration > 0 && (timed || w.class == "" && w.err == "") {
-		res.Summary = base + " in " + check.Took(res.Duration)
-	} else {
-		res.Summary = base
+	if w.class == "" && w.err == "" {
+		res.Summary = timed(res.Summary, res.Duration)
 	}
 }
 
 // plainSummary says what is known when there are no words.
-func plainSummary(res *muster.Result) string {
-	s := map[muster.CheckStatus]string{
-		muster.StatusOK: "ok", muster.StatusWarning: "warning", muster.StatusCritical: "failed", muster.StatusUnknown: "could not be run",
-	}[res.Status]
-	if res.Duration > 0 {
-		s += " in " + check.Took(res.Duration)
+func plainSummary(status muster.CheckStatus) string {
+	switch status {
+	case muster.StatusOK:
+		return "ok"
+	case muster.StatusWarning:
+		return "warning"
+	case muster.StatusCritical:
+		return "failed"
 	}
-	return s
+	return "could not be run"
 }
 
-// cutTook takes " in 12 ms" off the end of a summary, and says whether it was there.
-func cutTook(summary string) (base string, timed bool) {
-	at := strings.LastIndex(summary, " in ")
-	if at < 0 {
-		return summary, false
+// timed adds how long a run took to its summary, "HTTP 200 in 12 ms", unless a time stands there already.
+func timed(summary string, took time.Duration) string {
+	if took <= 0 {
+		return summary
 	}
-	number, unit, ok := strings.Cut(summary[at+len(" in "):], " ")
-	if !ok || unit != "ms" && unit != "s" {
-		return summary, false
+	if at := strings.LastIndex(summary, " in "); at >= 0 && at+4 < len(summary) && summary[at+4] >= '0' && summary[at+4] <= '9' {
+		return summary
 	}
-	if _, err := strconv.ParseFloat(number, 64); err != nil {
-		return summary, false
-	}
-	return summary[:at], true
+	return summary + " in " + check.Took(took)
 }
 
 // span writes a duration as people and the API do: "1m30s", "5m", never "5m0s".
