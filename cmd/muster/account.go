@@ -14,29 +14,25 @@ func (a *app) accountCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "account", Short: "Show or change the account: its name, and how long measurements are kept", Args: args(0, 0),
 		Example: "  muster account\n  muster account --retention long",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			acct, err := c.Account(cmd.Context())
+		RunE: a.with(func(q asker, _ []string) error {
+			acct, err := q.Account(q)
 			if err != nil {
 				return err
 			}
 			var edit api.AccountEdit
-			if cmd.Flags().Changed("name") {
+			if q.flags.Changed("name") {
 				edit.Name = &name
 			}
-			if cmd.Flags().Changed("retention") {
+			if q.flags.Changed("retention") {
 				edit.Retention = &retention
 			}
 			if edit != (api.AccountEdit{}) {
-				if acct, err = c.EditAccount(cmd.Context(), acct.Rev, edit); err != nil {
+				if acct, err = q.EditAccount(q, acct.Rev, edit); err != nil {
 					return err
 				}
 			}
 			return a.print(acct, []string{acct.Name}, func() { a.showAccount(acct) })
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "give it this `name`")
 	cmd.Flags().StringVar(&retention, "retention", "", "keep measurements by this `class` from now on")

@@ -29,7 +29,10 @@ func (a *app) checks() kind[api.CheckNew, api.Check] {
 		table: func(all []api.Check, name func(string) string) *term.Table {
 			return sheet.Checks(all, name, time.Now())
 		},
-		show: func(p term.Paper, c *api.Check, name func(string) string) { sheet.Check(p, c, name, time.Now()) },
+		show: func(p term.Paper, c *api.Check, name func(string) string) {
+			c.PushURL = a.absolute(c.PushURL)
+			sheet.Check(p, c, name, time.Now())
+		},
 	}
 }
 
@@ -229,7 +232,7 @@ func (a *app) checkAdd() *cobra.Command {
 			return a.print(made, []string{made.Name}, func() {
 				a.Line("%s is checked every %s (%s, %s)", term.Clean(made.Name), made.Period, made.Kind, made.ID)
 				if made.PushURL != "" {
-					a.Line("\nThe job calls this when it is done:\n\n  curl -fsS -X POST %s\n", made.PushURL)
+					a.Line("\nThe job calls this when it is done:\n\n  curl -fsS -X POST %s\n", a.absolute(made.PushURL))
 				}
 			})
 		}),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,14 @@ func (a *app) client() (*client.Client, error) {
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+// absolute gives the whole address of what a server that does not know its own calls only by its path.
+func (a *app) absolute(address string) string {
+	if !strings.HasPrefix(address, "/") {
+		return address
+	}
+	return strings.TrimRight(cmp.Or(a.server, client.DefaultServer), "/") + address
 }
 
 func (a *app) fromEnv(value *string, name string) {

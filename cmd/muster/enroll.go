@@ -17,19 +17,15 @@ func (a *app) enrollCommand() *cobra.Command {
 		Use: "enroll", Short: "Invite a machine: shows the line to paste there", Args: args(0, 0),
 		Long:    "Make an invitation and show the line to paste on the machine that is to join. With -o name only that line.",
 		Example: "  muster enroll\n  muster enroll --uses 20 --ttl 1d -o name",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			made, err := c.Enroll(cmd.Context(), e)
+		RunE: a.with(func(q asker, _ []string) error {
+			made, err := q.Enroll(q, e)
 			if err != nil {
 				return err
 			}
 			return a.print(made, []string{made.Command}, func() {
 				fmt.Fprintf(a.Out, "Paste this on the machine; it is good %s, until %s:\n\n  %s\n\n", times(made.UsesLeft), made.ExpiresAt.Local().Format(time.DateTime), made.Command)
 			})
-		},
+		}),
 	}
 	cmd.Flags().IntVar(&e.Uses, "uses", 0, "how many machines may join by it; 1 when 0")
 	cmd.Flags().StringVar(&e.TTL, "ttl", "", "how `long` it lasts, such as 30m, 2h or 7d; 1h when empty")
@@ -47,12 +43,8 @@ func times(n int) string {
 func (a *app) enrollLs() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List invitations", Args: args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := collect(c.AllEnrollments(cmd.Context()), 0)
+		RunE: a.with(func(q asker, _ []string) error {
+			all, err := collect(q.AllEnrollments(q), 0)
 			if err != nil {
 				return err
 			}
@@ -67,24 +59,20 @@ func (a *app) enrollLs() *cobra.Command {
 				}
 				t.Write(a.Paper)
 			})
-		},
+		}),
 	}
 }
 
 func (a *app) enrollRm() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm ID...", Short: "Take invitations back; machines that joined stay", Args: args(1, -1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.with(func(q asker, args []string) error {
 			for _, id := range args {
-				if err := c.DeleteEnrollment(cmd.Context(), id); err != nil {
+				if err := q.DeleteEnrollment(q, id); err != nil {
 					return gone(err, "invitation", id, "muster enroll ls")
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }

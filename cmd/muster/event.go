@@ -24,15 +24,11 @@ func (a *app) eventLs() *cobra.Command {
 	most, follow := 0, false
 	cmd := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List changes, the newest last", Args: args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.with(func(q asker, _ []string) error {
 			if follow && a.output != "table" && a.output != "json" {
 				return usagef("--follow shows a table or json")
 			}
-			events, err := collect(c.AllEvents(cmd.Context(), client.ListOptions{Limit: min(most, api.MaxLimit)}), most)
+			events, err := collect(q.AllEvents(q, client.ListOptions{Limit: min(most, api.MaxLimit)}), most)
 			if err != nil {
 				return err
 			}
@@ -43,8 +39,8 @@ func (a *app) eventLs() *cobra.Command {
 			for i := range events {
 				a.writeEvent(&events[i])
 			}
-			return c.Follow(cmd.Context(), client.StreamOptions{Topics: []string{"events"}}, a.followed)
-		},
+			return q.Follow(q, client.StreamOptions{Topics: []string{"events"}}, a.followed)
+		}),
 	}
 	cmd.Flags().IntVarP(&most, "limit", "n", 50, "show at most so many; all when 0")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens from now on")

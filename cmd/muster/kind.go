@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,8 +88,8 @@ func (k kind[New, Out]) ls() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var kept []Out
-			var names []string
+			slices.SortStableFunc(all, func(x, y Out) int { return strings.Compare(strings.ToLower(k.name(&x)), strings.ToLower(k.name(&y))) })
+			kept, names := []Out{}, []string{}
 			for i := range all {
 				_, state := k.meta(&all[i])
 				name := k.name(&all[i])
@@ -96,9 +97,6 @@ func (k kind[New, Out]) ls() *cobra.Command {
 					continue
 				}
 				kept, names = append(kept, all[i]), append(names, name)
-			}
-			if kept == nil {
-				kept = []Out{}
 			}
 			return k.app.print(kept, names, func() {
 				if len(all) == 0 {

@@ -28,18 +28,14 @@ func (a *app) nodeLs() *cobra.Command {
 		Use: "ls [QUERY...]", Aliases: []string{"list"}, Short: "List nodes",
 		Long:    "List the nodes that match a query of the node query language, all of them without one.",
 		Example: "  muster node ls\n  muster node ls tag:web not state:down 'cpu>80' --sort=-cpu\n  muster node ls -o name | xargs -n1 muster node show",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: a.with(func(q asker, args []string) error {
 			o.Query = strings.Join(args, " ")
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			nodes, err := collect(c.AllNodes(cmd.Context(), o), most)
+			nodes, err := collect(q.AllNodes(q, o), most)
 			if err != nil {
 				return err
 			}
 			return a.printNodes(nodes)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&o.Sort, "sort", "", "`field`: name, state, cpu, memory, disk, load, net or seen; --sort=-cpu is highest first")
 	cmd.Flags().IntVar(&most, "limit", 0, "show at most so many")

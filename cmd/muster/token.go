@@ -43,12 +43,8 @@ func (a *app) tokenCommand() *cobra.Command {
 func (a *app) tokenLs() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List API tokens", Args: args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := collect(c.AllTokens(cmd.Context()), 0)
+		RunE: a.with(func(q asker, _ []string) error {
+			all, err := collect(q.AllTokens(q), 0)
 			if err != nil {
 				return err
 			}
@@ -63,7 +59,7 @@ func (a *app) tokenLs() *cobra.Command {
 				}
 				t.Write(a.Paper)
 			})
-		},
+		}),
 	}
 }
 
@@ -72,13 +68,9 @@ func (a *app) tokenAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "add NAME", Short: "Make an API token and show its secret, once", Args: args(1, 1),
 		Example: "  export MUSTER_TOKEN=$(muster token add ci --role operator -o name)",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: a.with(func(q asker, args []string) error {
 			t.Name = args[0]
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			made, err := c.NewToken(cmd.Context(), t)
+			made, err := q.NewToken(q, t)
 			if err != nil {
 				return err
 			}
@@ -86,7 +78,7 @@ func (a *app) tokenAdd() *cobra.Command {
 				fmt.Fprintf(a.Out, "%s\n", made.Secret)
 				fmt.Fprintf(a.err, "This is the secret of %s (%s); it is shown only now.\n", term.Clean(made.Name), made.Role)
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&t.Role, "role", "observer", "what it may do: observer, operator or admin")
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"observer", "operator", "admin"}, cobra.ShellCompDirectiveNoFileComp))
@@ -96,17 +88,13 @@ func (a *app) tokenAdd() *cobra.Command {
 func (a *app) tokenRm() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm ID...", Aliases: []string{"revoke"}, Short: "Revoke API tokens", Args: args(1, -1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.with(func(q asker, args []string) error {
 			for _, id := range args {
-				if err := c.DeleteToken(cmd.Context(), id); err != nil {
+				if err := q.DeleteToken(q, id); err != nil {
 					return gone(err, "token", id, "muster token ls")
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }

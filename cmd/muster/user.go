@@ -8,7 +8,6 @@ import (
 
 	"muster"
 	"muster/api"
-	"muster/client"
 	"muster/internal/term"
 )
 
@@ -21,12 +20,8 @@ func (a *app) userCommand() *cobra.Command {
 func (a *app) userLs() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List people", Args: args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := collect(c.AllUsers(cmd.Context()), 0)
+		RunE: a.with(func(q asker, _ []string) error {
+			all, err := collect(q.AllUsers(q), 0)
 			if err != nil {
 				return err
 			}
@@ -41,7 +36,7 @@ func (a *app) userLs() *cobra.Command {
 				}
 				t.Write(a.Paper)
 			})
-		},
+		}),
 	}
 }
 
@@ -49,13 +44,9 @@ func (a *app) userAdd() *cobra.Command {
 	var u api.UserNew
 	cmd := &cobra.Command{
 		Use: "add NAME", Short: "Add a person and show the link of the first login", Args: args(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: a.with(func(q asker, args []string) error {
 			u.Name = args[0]
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			made, err := c.NewUser(cmd.Context(), u)
+			made, err := q.NewUser(q, u)
 			if err != nil {
 				return err
 			}
@@ -63,7 +54,7 @@ func (a *app) userAdd() *cobra.Command {
 				fmt.Fprintf(a.Out, "%s\n", made.LoginURL)
 				fmt.Fprintf(a.err, "Send this link to %s (%s); it signs in once, to choose a password.\n", term.Clean(made.Name), made.Role)
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&u.Role, "role", "observer", "what the person may do: observer, operator or admin")
 	return cmd
@@ -72,49 +63,41 @@ func (a *app) userAdd() *cobra.Command {
 func (a *app) userRole() *cobra.Command {
 	return &cobra.Command{
 		Use: "role USER ROLE", Short: "Say what a person may do: observer, operator or admin", Args: args(2, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+		RunE: a.with(func(q asker, args []string) error {
+			u, err := findUser(q, args[0])
 			if err != nil {
 				return err
 			}
-			u, err := findUser(cmd, c, args[0])
-			if err != nil {
-				return err
-			}
-			u, err = c.EditUser(cmd.Context(), u.ID, u.Rev, api.UserEdit{Role: &args[1]})
+			u, err = q.EditUser(q, u.ID, u.Rev, api.UserEdit{Role: &args[1]})
 			if err != nil {
 				return err
 			}
 			return a.print(u, []string{u.Name}, func() { fmt.Fprintf(a.Out, "%s is %s now\n", term.Clean(u.Name), u.Role) })
-		},
+		}),
 	}
 }
 
 func (a *app) userRm() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm USER...", Short: "Remove people", Args: args(1, -1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.with(func(q asker, args []string) error {
 			for _, name := range args {
-				u, err := findUser(cmd, c, name)
+				u, err := findUser(q, name)
 				if err != nil {
 					return err
 				}
-				if err := c.DeleteUser(cmd.Context(), u.ID); err != nil {
+				if err := q.DeleteUser(q, u.ID); err != nil {
 					return err
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
 // findUser gives the user of that name or id.
-func findUser(cmd *cobra.Command, c *client.Client, nameOrID string) (*api.User, error) {
-	for u, err := range c.AllUsers(cmd.Context()) {
+func findUser(q asker, nameOrID string) (*api.User, error) {
+	for u, err := range q.AllUsers(q) {
 		if err != nil {
 			return nil, err
 		}

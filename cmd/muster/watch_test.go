@@ -213,6 +213,21 @@ func TestTestsFail(t *testing.T) {
 	}
 }
 
+func TestPushChecksSayWhatToCall(t *testing.T) {
+	f := watchFake(t)
+	for url, want := range map[string]string{"/v1/push/push_x": f.URL + "/v1/push/push_x", "https://m.example.org/v1/push/push_x": "https://m.example.org/v1/push/push_x"} {
+		push := api.Check{Object: api.Object{ID: checkID}, Name: "job", Kind: "push", Period: "1h", PushURL: url}
+		f.answers["POST "+api.PathChecks] = push
+		f.answers["GET "+api.PathChecks] = api.List[api.Check]{Items: []api.Check{push}}
+		if code, out, errs := f.muster(0, "check", "add", "job", "--kind=push"); code != 0 || !strings.Contains(out, " "+want+"\n") {
+			t.Errorf("%s: %d %s%s", url, code, out, errs)
+		}
+		if code, out, errs := f.muster(0, "check", "show", "job"); code != 0 || !strings.Contains(out, " "+want+"\n") {
+			t.Errorf("%s: %d %s%s", url, code, out, errs)
+		}
+	}
+}
+
 func TestSecretsStayUnseen(t *testing.T) {
 	f := watchFake(t)
 	file := filepath.Join(t.TempDir(), "token")

@@ -24,6 +24,7 @@ func TestConditions(t *testing.T) {
 		"> 10 MB/s for 2m":              {Op: ">", Value: 1e7, For: "2m"},
 		"< -1e-3":                       {Op: "<", Value: -1e-3},
 		"for 5m > 3":                    {Op: ">", Value: 3, For: "5m"},
+		"> 250 us":                      {Op: ">", Value: 0.00025},
 		"> +.5":                         {Op: ">", Value: .5},
 		"forecast within 24h > 1":       {Fn: "forecast", Within: "1d", Op: ">", Value: 1},
 		"forecast > 95% within 7d":      {Fn: "forecast", Within: "7d", Op: ">", Value: 0.95},

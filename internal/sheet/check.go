@@ -87,11 +87,7 @@ func Results(results []api.Result) *term.Table {
 	t := &term.Table{Columns: []term.Column{{Title: "when"}, {Title: "status"}, {Title: "took", Right: true}, {Title: "answer", Most: 24}, {Title: "error", Most: 10, Drop: 1}, {Title: "zone", Drop: 2}}}
 	for i := range results {
 		r := &results[i]
-		fault := ""
-		if r.Error != nil {
-			fault = r.Error.Class + ": " + r.Error.Message
-		}
-		t.Add(term.Cell{Text: r.At.Local().Format(time.DateTime), Ink: term.Dim}, Status(r.Status), term.Text(term.Span(r.DurationMS/1e3)), term.Text(r.Summary), term.Text(fault), term.Text(r.Zone))
+		t.Add(term.Cell{Text: r.At.Local().Format(time.DateTime), Ink: term.Dim}, Status(r.Status), term.Text(term.Span(r.DurationMS/1e3)), term.Text(r.Summary), term.Text(fault(r)), term.Text(r.Zone))
 	}
 	return t
 }
@@ -101,14 +97,9 @@ func Result(p term.Paper, r *api.Result, now time.Time) {
 	s := Status(r.Status)
 	head := strings.TrimSpace(s.Shape + " " + term.Clean(s.Text))
 	p.Hang(p.Paint(head, s.Ink)+"  ", utf8.RuneCountInString(head)+2, r.Summary)
-	rows := [][2]string{}
-	if r.Error != nil {
-		rows = append(rows, [2]string{"error", r.Error.Class + ": " + r.Error.Message})
-	}
-	rows = append(rows, [2]string{"ran", r.At.Local().Format(time.DateTime) + " in zone " + r.Zone})
-	p.Pairs(rows)
+	p.Pairs([][2]string{{"error", fault(r)}, {"ran", r.At.Local().Format(time.DateTime) + " in zone " + r.Zone}})
 	timings(p, r)
-	rows = certificate(r.Evidence, now)
+	rows := certificate(r.Evidence, now)
 	for _, metric := range keys(r.Metrics) {
 		if _, timing := phase(metric); !timing && !strings.HasPrefix(metric, "tls.") && !strings.HasPrefix(metric, "check.") {
 			rows = append(rows, [2]string{metric, measured(metric, r.Metrics[metric])})
@@ -120,6 +111,17 @@ func Result(p term.Paper, r *api.Result, now time.Time) {
 		}
 	}
 	p.Pairs(rows)
+}
+
+// fault writes the class of a run's error, and its words where the summary has others.
+func fault(r *api.Result) string {
+	switch {
+	case r.Error == nil:
+		return ""
+	case r.Error.Message == r.Summary:
+		return r.Error.Class
+	}
+	return r.Error.Class + ": " + r.Error.Message
 }
 
 // measured writes a value whose unit only its name tells.

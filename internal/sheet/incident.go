@@ -140,20 +140,33 @@ func delivery(d *api.Delivery) moment {
 	return m
 }
 
-// inputs writes what an alarm saw before it changed.
+// inputs writes what an alarm saw before it changed. What it saw several times in a row is written once.
 func inputs(all []api.Input) string {
-	parts := make([]string, len(all))
-	for i, in := range all {
-		seen := "nothing"
-		if in.Value != nil {
-			seen = strconv.FormatFloat(*in.Value, 'g', 6, 64)
+	var parts []string
+	for i := 0; i < len(all); {
+		what, last := seen(&all[i]), i
+		for last+1 < len(all) && seen(&all[last+1]) == what {
+			last++
 		}
-		if in.Text != "" {
-			seen = in.Text
+		part := all[i].At.Local().Format(time.TimeOnly)
+		if last > i {
+			part += " to " + all[last].At.Local().Format(time.TimeOnly) + " " + Times(last-i+1)
 		}
-		parts[i] = in.At.Local().Format(time.TimeOnly) + " " + seen
+		parts = append(parts, part+" "+what)
+		i = last + 1
 	}
 	return strings.Join(parts, " · ")
+}
+
+// seen writes one input.
+func seen(in *api.Input) string {
+	switch {
+	case in.Text != "":
+		return in.Text
+	case in.Value != nil:
+		return strconv.FormatFloat(*in.Value, 'g', 6, 64)
+	}
+	return "nothing"
 }
 
 // writeTimeline writes moments below each other, under their days.

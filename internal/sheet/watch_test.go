@@ -77,7 +77,8 @@ func anIncident() *api.Incident {
 	for i := range 8 {
 		inputs = append(inputs, api.Input{At: at.Add(time.Duration(i-8) * 10 * time.Second), Value: ref(0.96 + float64(i)/1000)})
 	}
-	inputs[3].Value = nil
+	inputs[3].Value, inputs[5].Value, inputs[6].Value = nil, ref(0.97), ref(0.97)
+	inputs[7].Value = ref(0.97)
 	return &api.Incident{ID: "incident_01h455vb4pex5vsknk084sn02q", State: "resolved", Level: "critical", Title: "db-1: Memory exhausted and 1 more", Node: "node_1", Alarm: "alarm_1",
 		OpenedAt: at, AcknowledgedAt: after(5 * time.Minute), AcknowledgedBy: "user_1", ResolvedAt: after(13 * time.Hour), UpdatedAt: at.Add(13 * time.Hour), Cut: 2,
 		Transitions: []api.Transition{

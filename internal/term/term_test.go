@@ -71,3 +71,32 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%q", s)
 	}
 }
+
+func TestWrap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOf(rapid.RuneFrom([]rune("ab ä█ \n"))).Draw(t, "text")
+		width := rapid.IntRange(16, 40).Draw(t, "width")
+		lines := Wrap(text, width)
+		for _, line := range lines {
+			if utf8.RuneCountInString(line) > width {
+				t.Fatalf("%q is wider than %d", line, width)
+			}
+		}
+		bare := func(s string) string { return strings.Join(strings.Fields(s), "") }
+		if bare(strings.Join(lines, "")) != bare(text) {
+			t.Fatalf("%q became %q", text, lines)
+		}
+	})
+	if got := Wrap("as it is, in a pipe", 0); len(got) != 1 || got[0] != "as it is, in a pipe" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPairs(t *testing.T) {
+	var b bytes.Buffer
+	p := Paper{Out: &b, Width: 30}
+	p.Pairs([][2]string{{"a", "one"}, {"left out", ""}, {"näme", "words that do not fit in the line\x1b[2J"}})
+	if want := "  a     one\n  näme  words that do not fit\n        in the line\uFFFD[2J\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
