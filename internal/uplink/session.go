@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -131,22 +132,50 @@ func because(life context.Context, err error) error {
 
 // listen hands on what the server sends.
 func (s *session) listen(life context.Context, end context.CancelCauseFunc, incoming chan<- wire.Message) {
-	for {
-		message, err := s.receive(life)
-		if err != nil {
-			end(err)
-			return
+	// What was read waits here while the session writes: a server that waits for its own words to be read reads
+	// nothing meanwhile, and the two would wait for each other.
+	var waiting []wire.Message
+	read := make(chan wire.Message)
+	go func() {
+		for {
+			message, err := s.receive(life)
+			if err != nil {
+				end(err)
+				return
+			}
+			if message == nil {
+				continue // of a newer server
+			}
+			select {
+			case read <- message:
+			case <-life.Done():
+				return
+			}
 		}
-		if message == nil {
-			continue // of a newer server
+	}()
+	for {
+		var out chan<- wire.Message
+		var next wire.Message
+		if len(waiting) > 0 {
+			out, next = incoming, waiting[0]
+		}
+		in := read
+		if len(waiting) >= maxWaiting {
+			in = nil
 		}
 		select {
-		case incoming <- message:
+		case message := <-in:
+			waiting = append(waiting, message)
+		case out <- next:
+			waiting = slices.Delete(waiting, 0, 1)
 		case <-life.Done():
 			return
 		}
 	}
 }
+
+// maxWaiting is how many messages of the server wait to be handled: more than it sends at one time.
+const maxWaiting = 4096
 
 // watch asks a server that is silent whether it is still there.
 func (s *session) watch(life context.Context, end context.CancelCauseFunc) {

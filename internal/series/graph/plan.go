@@ -248,9 +248,19 @@ func (p *plan) finest() time.Duration {
 	return finest
 }
 
+// steps says how many points a line may have. A step without a sample has none, so a fine step gives the
+// samples as they are.
+func (p *plan) steps() int64 {
+	each := (p.end-p.grid)/p.step + 1
+	if p.period > 0 {
+		each = min(each, 2*(p.to-p.from)/p.period.Milliseconds()+2)
+	}
+	return each
+}
+
 func (p *plan) builder() Builder {
 	counter, period := p.kind == muster.Counter, p.period.Milliseconds()
-	most := max(0, min((p.end-p.grid)/p.step, 20_000))
+	most := max(0, min(p.steps(), 20_000))
 	return Builder{
 		Step: p.step, From: p.grid, To: p.end, Fn: p.fn, Raw: p.raw && counter,
 		Follow: p.step*2 > period && p.step*2 < period*3,
@@ -267,10 +277,7 @@ func Gap(period time.Duration) int64 {
 
 // limit estimates what the query costs, before anything is read.
 func (p *plan) limit() error {
-	each := (p.end-p.grid)/p.step + 1
-	if p.period > 0 { // a step without a sample has no point: a fine one gives the samples as they are
-		each = min(each, 2*(p.to-p.from)/p.period.Milliseconds()+2)
-	}
+	each := p.steps()
 	if total := each * int64(p.count); total > int64(p.o.Limits.Points) {
 		return limited("about %d points, at most %d are given; ask for fewer nodes or points", total, p.o.Limits.Points)
 	}
