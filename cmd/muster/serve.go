@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -67,9 +66,6 @@ over the environment, which wins over the file.`,
 }
 
 func serve(ctx context.Context, o server.Options) error {
-	// The heads and Pebble's caches live outside what the collector can shrink much; a tighter target
-	// keeps a small server small and costs little.
-	debug.SetGCPercent(50)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	s, err := server.Open(ctx, o)

@@ -159,13 +159,12 @@ func TestFigures(t *testing.T) {
 		due = append(due, e.phase)
 	}
 	slices.Sort(due)
-	next := 0
+	next, begun := 0, time.Now()
 	kind.began = func(at time.Time) {
 		mu.Lock()
 		defer mu.Unlock()
-		if len(late) == 0 { // the first one after the start
-			next, _ = slices.BinarySearch(due, at.UnixNano()%int64(period)+1)
-			next += checks - 1
+		if len(late) == 0 { // the first one that was due after the start
+			next, _ = slices.BinarySearch(due, begun.UnixNano()%int64(period))
 		}
 		// Starts are taken off the heap in the order in which they are due, and so are begun nearly in it.
 		l := time.Duration(at.UnixNano()%int64(period) - due[next%checks])

@@ -160,6 +160,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
+// together is the time in which runs that are due wait for each other: a processor that is woken once for fifty
+// runs does about half of what one does that is woken for each.
+const together = 50 * time.Millisecond
+
 // start begins all runs that are due and says how long it is until the next.
 func (r *Runner) start() time.Duration {
 	r.mu.Lock()
@@ -181,7 +185,7 @@ func (r *Runner) start() time.Duration {
 			return time.Hour // an assignment wakes it
 		}
 		if e.next > now {
-			return time.Duration(e.next - r.now())
+			return max(time.Duration(e.next-r.now()), together)
 		}
 		due := e.next
 		e.advance(now)

@@ -20,7 +20,7 @@ const (
 	quietFor      = 20 * time.Second // without a word from the server, it is asked whether it lives
 	partPatience  = 2 * time.Second  // to take leave
 
-	batchFrames  = 200 // in one message, at most
+	batchFrames  = 1000 // in one message, at most
 	batchValues  = 32 << 10
 	window       = 4 // messages that wait for their acknowledgement, at most
 	closedByUser = websocket.StatusNormalClosure
