@@ -555,7 +555,8 @@ func TestOnce(t *testing.T) {
 			r := <-results
 			count[string(r.Status)+" "+r.Class]++
 		}
-		if count["critical timeout"] != 16 || count["unknown busy"] < 50 || len(count) > 3 {
+		// When the second sixteen are cut short, others may still begin before their own time is over.
+		if count["critical timeout"] != 16 || count["unknown busy"] == 0 || count["unknown timeout"] < 16 || len(count) != 3 {
 			t.Errorf("a hundred at one time: %v", count)
 		}
 		if f := w.took(); len(f) != 0 {
