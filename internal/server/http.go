@@ -16,14 +16,9 @@ import (
 	"muster/internal/filter"
 	"muster/internal/inventory"
 	"muster/internal/rest"
-	"muster/internal/web"
 	"muster/internal/web/addserver"
-	"muster/internal/web/health"
-	"muster/internal/web/login"
 	"muster/internal/web/node"
-	"muster/internal/web/nodes"
 	"muster/internal/web/overview"
-	"muster/internal/web/settings"
 	"muster/internal/web/shell"
 	"muster/internal/wire"
 )
@@ -67,47 +62,6 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	return nil
 }
 
-// site joins the pages.
-func (s *Server) site() http.Handler {
-	frame := shell.New(shell.Options{
-		Version: s.opts.Version, Logger: s.opts.Logger, Counts: s.counts,
-		Nav: []shell.NavItem{
-			{Key: "overview", Title: "Overview", Href: "/"},
-			{Key: "nodes", Title: "Nodes", Href: "/nodes"},
-			{Key: "changelog", Title: "Changelog", Href: "/changelog"},
-			{Key: "settings", Title: "Settings", Href: "/settings"},
-			{Key: "health", Title: "Health", Href: "/health", Wide: true},
-		},
-	})
-	door := login.New(login.Options{Shell: frame, Auth: s.auth})
-	quicken := func(account muster.AccountID, node muster.NodeID, period, length time.Duration) {
-		s.gateway.Quicken(account, node, period, length)
-	}
-	one := node.New(node.Options{
-		Shell: frame, Board: s.inventory, Series: s.series, Hub: s.hub, Events: s.tenants, Quicken: quicken, Change: s.change, Remove: s.remove,
-	})
-	return web.New(web.Options{
-		Shell: frame, Auth: s.auth, AccountName: s.tenants.name, Open: door.OpenRoutes,
-		Pages: []web.Router{
-			door, one,
-			overview.New(overview.Options{
-				Shell: frame, Board: s.inventory, Hub: s.hub, Events: s.tenants.Events, Graphs: graphsOf(one),
-				Troubles: s.troubles, Started: s.started, Reach: s.reach(),
-			}),
-			nodes.New(nodes.Options{
-				Shell: frame, Board: s.inventory, Hub: s.hub, Change: s.change,
-				Parse: parseQuery,
-			}),
-			settings.New(settings.Options{Shell: frame, Store: s.tenants, Classes: s.series.Classes, Nodes: s.size}),
-			addserver.New(addserver.Options{Shell: frame, Board: s.inventory, Hub: s.hub, Agents: s.downloads}),
-			health.New(health.Options{
-				Shell: frame, Board: s.inventory, Series: s.series, Hub: s.hub, Self: s.self, Parts: s.parts, Stats: s.series.Stats,
-				Quicken: quicken, Started: s.started, Data: s.opts.Data,
-			}),
-		},
-	})
-}
-
 // parseQuery reads the query language. It hands back a nil interface with an error, not a nil pointer in one.
 func parseQuery(text string) (inventory.Matcher, error) {
 	query, err := filter.Parse(text)
@@ -140,11 +94,6 @@ func (s *Server) remove(ctx context.Context, v shell.Viewer, id muster.NodeID) e
 		return fmt.Errorf("%w: removing a node takes an operator", muster.ErrDenied)
 	}
 	return s.inventory.Delete(ctx, inventory.Edit{Account: v.Account, Node: id, Actor: v.Actor()})
-}
-
-// counts gives the numbers in the navigation.
-func (s *Server) counts(_ context.Context, v shell.Viewer) map[string]shell.Count {
-	return map[string]shell.Count{"nodes": {Text: fmt.Sprint(s.size(v.Account))}}
 }
 
 // size gives how many nodes an account has.

@@ -100,7 +100,7 @@ func (s *Server) isSelf(host string, port uint16) bool {
 	if err != nil {
 		return false
 	}
-	if ip.IsLoopback() {
+	if ip.IsLoopback() || ip.IsUnspecified() { // who connects to no address at all connects to this machine
 		return listens.IP.IsLoopback() || listens.IP.IsUnspecified()
 	}
 	return listens.IP.IsUnspecified() && isOwnAddress(ip) || listens.IP.Equal(ip.AsSlice())

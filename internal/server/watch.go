@@ -266,7 +266,11 @@ func (s *Server) openWatch(ctx context.Context, owns func(int) (uint64, bool)) e
 	s.watch, err = alarm.Open(ctx, s.tenants, alarm.Options{
 		Ledger: alarmLedger{s.ledger}, Fleet: fleet{s}, History: incidentHistory{s.tenants}, Series: s.series,
 		Shards: s.shards, ShardOf: s.shardOf,
-		Owns:     func(shard int) bool { _, mine := owns(shard); return mine },
+		Owns: func(shard int) bool { _, mine := owns(shard); return mine },
+		HasChannel: func(account muster.AccountID, id muster.ChannelID) bool {
+			_, err := s.notify.Channel(account, id)
+			return err == nil
+		},
 		MayJudge: s.mayJudge, Changed: s.incidentChanged, Tell: s.note, Logger: s.opts.Logger, Telemetry: s.telemetry,
 	})
 	return err
