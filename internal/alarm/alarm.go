@@ -27,6 +27,8 @@ type Options struct {
 	ShardOf func(account muster.AccountID, subject muster.NodeID) int
 	// Owns says whether this server owns a shard; nil means all.
 	Owns func(shard int) bool
+	// HasChannel says whether an account has a channel; nil means that it has all.
+	HasChannel func(account muster.AccountID, id muster.ChannelID) bool
 	// MayJudge says whether silence means anything at this moment: false while the server can't take frames. Nil means always.
 	MayJudge func() bool
 	// Grace is the shortest time after a start, or after MayJudge was false, in which no silence is judged; it is three of a

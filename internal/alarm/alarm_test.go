@@ -490,6 +490,7 @@ func TestLedgerAway(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
+	w.gone = muster.NewChannelID()
 	for field, a := range map[string]*muster.Alarm{
 		"query: ":       {Name: "a", Query: "((", Metric: "m", Condition: &muster.Condition{Op: ">", Value: 1}},
 		`"cpu>80"`:      {Name: "a", Query: "web* cpu>80", Metric: "m", Condition: &muster.Condition{Op: ">", Value: 1}},
@@ -499,6 +500,7 @@ func TestRefusals(t *testing.T) {
 		"node: ":        {Name: "a", Node: muster.NewNodeID(), Metric: "m", Condition: &muster.Condition{Op: ">", Value: 1}},
 		"check: ":       {Name: "a", Check: muster.NewCheckID(), Condition: &muster.Condition{Op: ">", Value: 1}},
 		"condition.for": {Name: "a", Metric: "m", Condition: &muster.Condition{Op: ">", Value: 1, For: -1}},
+		"channels: ":    {Name: "a", Metric: "m", Condition: &muster.Condition{Op: ">", Value: 1}, Channels: []muster.ChannelID{muster.NewChannelID(), w.gone}},
 	} {
 		_, err := w.w.Create(t.Context(), alarm.Edit{Account: w.account}, a)
 		isKind(t, err, muster.ErrInvalid)
@@ -552,13 +554,17 @@ func TestEditingWhatNamesSomethingGone(t *testing.T) {
 	w := newWorld(t)
 	n := w.node("web-1")
 	a := busy(0)
-	a.Node = n.ID
+	a.Node, a.Channels = n.ID, []muster.ChannelID{muster.NewChannelID()}
 	a = w.alarm(a)
 	w.fleet.mu.Lock()
 	delete(w.fleet.nodes, n.ID)
 	w.fleet.mu.Unlock()
+	w.gone = a.Channels[0]
 	w.update(a, func(a *muster.Alarm) { a.Enabled = false })
 	_, err := w.w.Update(t.Context(), alarm.Edit{Account: w.account, ID: a.ID}, func(a *muster.Alarm) error { a.Node = muster.NewNodeID(); return nil })
+	isKind(t, err, muster.ErrInvalid)
+	w.update(a, func(a *muster.Alarm) { a.Channels = nil })
+	_, err = w.w.Update(t.Context(), alarm.Edit{Account: w.account, ID: a.ID}, func(a *muster.Alarm) error { a.Channels = []muster.ChannelID{w.gone}; return nil })
 	isKind(t, err, muster.ErrInvalid)
 }
 

@@ -222,6 +222,11 @@ func (w *Watch) valid(a, old *muster.Alarm) error {
 	if a.Check != old.Check && a.Check != "" && w.opts.Fleet.Check(a.Account, a.Check) == nil {
 		return fmt.Errorf("%w: check: there is no such check", muster.ErrInvalid)
 	}
+	for _, id := range a.Channels {
+		if !slices.Contains(old.Channels, id) && !w.opts.HasChannel(a.Account, id) {
+			return fmt.Errorf("%w: channels: there is no channel %.64q", muster.ErrInvalid, string(id))
+		}
+	}
 	return nil
 }
 

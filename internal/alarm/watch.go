@@ -37,6 +37,9 @@ func (o *Options) fill() {
 	if o.Owns == nil {
 		o.Owns = func(int) bool { return true }
 	}
+	if o.HasChannel == nil {
+		o.HasChannel = func(muster.AccountID, muster.ChannelID) bool { return true }
+	}
 	if o.MayJudge == nil {
 		o.MayJudge = func() bool { return true }
 	}

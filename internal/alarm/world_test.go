@@ -31,6 +31,7 @@ type world struct {
 	mu      sync.Mutex
 	now     time.Time
 	mayNot  bool
+	gone    muster.ChannelID // that there is none of
 	changed []*muster.Incident
 	lines   []muster.Event
 	log     []heard // every frame that was ever durable
@@ -73,6 +74,11 @@ func (w *world) pass(d time.Duration) {
 func (w *world) options() alarm.Options {
 	return alarm.Options{
 		Ledger: w.ledger, Fleet: w.fleet, History: w.history, Shards: shards, ShardOf: shardOf, Now: w.clock,
+		HasChannel: func(account muster.AccountID, id muster.ChannelID) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return account == w.account && id != w.gone
+		},
 		MayJudge: func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.mayNot },
 		Changed: func(_ muster.AccountID, in *muster.Incident) {
 			w.mu.Lock()
