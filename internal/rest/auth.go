@@ -17,6 +17,7 @@ import (
 type caller struct {
 	auth.Identity
 	credential string // the token's secret or the session's cookie: what the idempotency key is bound to
+	at         BaseURL
 }
 
 type callerKey struct{}
@@ -47,6 +48,7 @@ func (a *API) admit(ctx huma.Context, next func(huma.Context)) {
 		a.refuse(ctx, newFault(http.StatusForbidden, "This needs the role "+string(need)+"; yours is "+string(c.Role)+"."))
 		return
 	}
+	c.at.Resolve(ctx)
 	next(huma.WithValue(ctx, callerKey{}, c))
 }
 
@@ -63,7 +65,7 @@ func (a *API) identify(ctx huma.Context) (caller, error) {
 		if err != nil {
 			return caller{}, whyNot(err, "The token is unknown or was revoked.")
 		}
-		return caller{id, secret}, nil
+		return caller{Identity: id, credential: secret}, nil
 	}
 	cookie, err := huma.ReadCookie(ctx, a.o.Cookie)
 	if err != nil || cookie.Value == "" {
@@ -76,7 +78,7 @@ func (a *API) identify(ctx huma.Context) (caller, error) {
 	if !safe(ctx.Method()) && !a.o.Auth.CheckCSRF(cookie.Value, ctx.Header(api.HeaderCSRF)) {
 		return caller{}, newFault(http.StatusForbidden, "A change by a session needs its CSRF token in the header "+api.HeaderCSRF+".")
 	}
-	return caller{id, cookie.Value}, nil
+	return caller{Identity: id, credential: cookie.Value}, nil
 }
 
 func safe(method string) bool {

@@ -69,7 +69,7 @@ func (a *API) checkRoutes() {
 			if err != nil { // deleted a moment ago
 				row = roster.Row{Check: t, Status: muster.StatusUnknown}
 			}
-			return a.toCheck(row)
+			return a.toCheck(c, row)
 		},
 		meta: func(c api.Check) api.Object { return c.Object }, key: func(c *muster.Check) string { return string(c.ID) },
 	}.register(a)
@@ -85,10 +85,11 @@ func rosterEdit(c caller, e edit) roster.Edit {
 	return roster.Edit{Account: c.Account, ID: muster.CheckID(e.id), Rev: e.rev, Actor: c.Actor()}
 }
 
-func (a *API) toCheck(row roster.Row) api.Check {
+func (a *API) toCheck(c caller, row roster.Row) api.Check {
 	push := ""
 	if token := roster.PushToken(row.Check); token != "" {
-		push = a.o.PublicURL + api.PathPush + "/" + token
+		base, _ := c.at.of(a) // a host that is none gets the path alone
+		push = base + api.PathPush + "/" + token
 	}
 	return shape.Check(row.Check, row.Status, row.Since, row.Last, push)
 }
@@ -103,7 +104,7 @@ func (a *API) createCheck(ctx context.Context, c caller, said *api.CheckNew) (id
 	if err != nil {
 		return "", out, configFault(err)
 	}
-	return string(row.Check.ID), a.toCheck(row), nil
+	return string(row.Check.ID), a.toCheck(c, row), nil
 }
 
 func (a *API) updateCheck(ctx context.Context, c caller, e edit, change func(*api.CheckNew) error) (out api.Check, err error) {
@@ -119,7 +120,7 @@ func (a *API) updateCheck(ctx context.Context, c caller, e edit, change func(*ap
 	if err != nil {
 		return out, configFault(err)
 	}
-	return a.toCheck(row), nil
+	return a.toCheck(c, row), nil
 }
 
 // configFault names the fields of a kind's configuration that are wrong.

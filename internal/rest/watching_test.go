@@ -237,3 +237,17 @@ func TestAMadeSecretIsShownOnce(t *testing.T) {
 		t.Errorf("again: %d %v, first %v", status, again, first)
 	}
 }
+
+// Where a job calls is told as the caller reaches the server, and whole.
+func TestAPushCheckSaysWhereItIsCalled(t *testing.T) {
+	w := newWorld(t)
+	_, _, made := w.ask(w.adminToken, "POST", api.PathChecks, `{"kind":"push","name":"backup","config":{"token":"push_x"}}`)
+	want := w.server.URL + api.PathPush + "/push_x"
+	if made["push_url"] != want {
+		t.Errorf("made as %v", made)
+	}
+	_, _, list := w.ask(w.adminToken, "GET", api.PathChecks, "")
+	if got := list["items"].([]any)[0].(map[string]any)["push_url"]; got != want {
+		t.Errorf("listed with %v", got)
+	}
+}
