@@ -32,6 +32,7 @@ func (p *Page) save(w http.ResponseWriter, r *http.Request) {
 	p.change(w, r, "/notes", "Saved.", func(n *muster.Node) error {
 		n.Name = r.PostFormValue("name")
 		n.Tags = strings.Fields(r.PostFormValue("tags"))
+		n.Unwatched = r.PostFormValue("watched") == ""
 		n.Notes = strings.ReplaceAll(r.PostFormValue("notes"), "\r\n", "\n")
 		return nil
 	})

@@ -195,7 +195,7 @@ func TestChanges(t *testing.T) {
 	if got := post(base+"/star", url.Values{"star": {"0"}}); got != http.StatusSeeOther || m.node.Star {
 		t.Errorf("the star: %d, %v", got, m.node.Star)
 	}
-	if got := post(base+"/notes", url.Values{"name": {"db-2"}, "tags": {" web  env=prod "}, "notes": {"a\r\nb"}}); got != http.StatusSeeOther || m.node.Name != "db-2" || strings.Join(m.node.Tags, ",") != "web,env=prod" || m.node.Notes != "a\nb" {
+	if got := post(base+"/notes", url.Values{"name": {"db-2"}, "tags": {" web  env=prod "}, "notes": {"a\r\nb"}, "watched": {"1"}}); got != http.StatusSeeOther || m.node.Unwatched || m.node.Name != "db-2" || strings.Join(m.node.Tags, ",") != "web,env=prod" || m.node.Notes != "a\nb" {
 		t.Errorf("the notes: %d, %+v", got, m.node)
 	}
 	if got := post(base+"/remove", url.Values{"confirm": {"another"}}); got != http.StatusSeeOther || m.removed {

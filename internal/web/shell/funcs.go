@@ -26,15 +26,17 @@ import (
 //	strip runs                the last runs of a check ([]Run), worse ones taller
 //	tag "env=prod"            a tag with its key dimmed
 //	dur .Duration             "58 d": the two largest units at most
+//	markdown .Notes           what people wrote, as harmless HTML
 //	version                   the program's version
 func (s *Shell) Funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": s.Asset, "state": stateMark, "meter": meter, "pct": Percent, "bytes": Bytes,
 		"mbit": Mbit, "spark": Spark, "strip": Strip, "tag": tagMark, "dur": Span,
-		"ago":     func(t time.Time) template.HTML { return agoMark(t, s.Now()) },
-		"clock":   func(t time.Time) template.HTML { return clockMark(t, s.Now()) },
-		"hour":    func(t time.Time) template.HTML { return hourMark(t) },
-		"version": func() string { return s.opts.Version },
+		"ago":      func(t time.Time) template.HTML { return agoMark(t, s.Now()) },
+		"clock":    func(t time.Time) template.HTML { return clockMark(t, s.Now()) },
+		"hour":     func(t time.Time) template.HTML { return hourMark(t) },
+		"markdown": Markdown,
+		"version":  func() string { return s.opts.Version },
 	}
 }
 
