@@ -167,6 +167,9 @@ func (r *Room) DeleteChannel(ctx context.Context, edit Edit) error {
 	r.book.mu.Unlock()
 	r.tell(ctx, edit, "channel.deleted", edit.ID, c.Name, "was deleted")
 	r.lanes.wake(edit.Account, id)
+	if err := r.opts.TroubleOver(ctx, edit.Account, troubleKey(id), "the channel was deleted"); err != nil {
+		r.opts.Logger.Warn("notify: an incident of a channel stays open", "channel", id, "error", err)
+	}
 	return nil
 }
 
@@ -289,17 +292,14 @@ func (r *Room) parse(kind string, config map[string]json.RawMessage) (Driver, Se
 	return d, s, err
 }
 
-// errGone says that nothing can be sent through a channel.
-var errGone = errors.New("gone")
-
-// sender gives what sends through a channel; the error wraps errGone when nothing ever will.
+// sender gives what sends through a channel; the error says in words why nothing can be sent. The channel is nil when it was deleted.
 func (r *Room) sender(account muster.AccountID, id muster.ChannelID) (*muster.Channel, Sender, error) {
 	e := r.entry(account, id)
 	switch {
 	case e == nil:
-		return nil, nil, fmt.Errorf("%w: the channel was deleted", errGone)
+		return nil, nil, errors.New("the channel was deleted")
 	case e.doc.Disabled != "":
-		return e.doc, nil, fmt.Errorf("%w: the channel is switched off: %s", errGone, e.doc.Disabled)
+		return e.doc, nil, fmt.Errorf("the channel is switched off: %s", e.doc.Disabled)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

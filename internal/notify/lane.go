@@ -153,12 +153,24 @@ func (l *lanes) add(p *parcel) {
 		}
 		return
 	}
-	w.waiting = append(w.waiting, p)
+	w.put(p)
 	w.mu.Unlock()
 	if p.step != nil {
 		time.AfterFunc(parkAfter, func() { w.parkSlow(p) })
 	}
 	w.pump()
+}
+
+// put stands a parcel in line: behind all others, but before later steps of its incident. Those may be there already after
+// a crash, saved by themselves while it was not. It is called with mu held.
+func (w *lane) put(p *parcel) {
+	at := slices.IndexFunc(w.waiting, func(other *parcel) bool {
+		return other.incident.ID == p.incident.ID && other.incident.Seq > p.incident.Seq
+	})
+	if at < 0 {
+		at = len(w.waiting)
+	}
+	w.waiting = slices.Insert(w.waiting, at, p)
 }
 
 // begin lets the lanes send what waits.
@@ -312,8 +324,6 @@ func (w *lane) send(life context.Context, batch []*parcel) {
 	defer cancel()
 	channel, sender, err := r.sender(w.key.account, w.key.channel)
 	switch {
-	case errors.Is(err, errGone):
-		err = &Failure{Err: err, Permanent: true}
 	case err != nil:
 		err = &Failure{Err: errors.New(wordsOf(err)), Permanent: true}
 	default:
@@ -358,8 +368,7 @@ func (w *lane) outcome(ctx context.Context, channel *muster.Channel, batch []*pa
 	}
 	w.mu.Lock()
 	w.flying--
-	for _, p := range batch {
-		p.flying = false
+	for _, p := range batch { // each is on its way until it is concluded: nobody may send it meanwhile
 		p.attempt++
 	}
 	healed := err == nil && w.trouble
@@ -424,6 +433,7 @@ func (w *lane) conclude(channel *muster.Channel, p *parcel, err error, f *Failur
 	}
 	w.mu.Lock()
 	p.next = now.Add(max(pause*3/4+rand.N(pause/2), f.RetryAfter))
+	p.flying = false
 	w.mu.Unlock()
 	d.Status, d.Next = muster.DeliveryWaiting, p.next
 	r.log.add(p.account, d)
@@ -488,28 +498,24 @@ func (w *lane) fallBack(channel *muster.Channel, p *parcel, why string) {
 	before := p.fellBack
 	p.fellBack = true
 	w.mu.Unlock()
-	if before {
+	if before || channel == nil { // nobody can mend a channel that was deleted
 		return
 	}
-	name := string(p.channel)
-	if channel != nil {
-		name = channel.Name
-		if channel.Fallback != "" && r.entry(p.account, channel.Fallback) != nil {
-			other := newParcel(p.kind, p.incident, p.change, channel.Fallback, r.opts.Now())
-			other.shard, other.parked = p.shard, true
-			other.fellBack = true // one fallback is enough: two that name each other would never end
-			r.planned.Inc()
-			r.park(other)
-			r.lanes.add(other)
-			p.shard.alsoTold(p.incident.ID, channel.Fallback)
-		}
+	if channel.Fallback != "" && r.entry(p.account, channel.Fallback) != nil {
+		other := newParcel(p.kind, p.incident, p.change, channel.Fallback, r.opts.Now())
+		other.shard, other.parked = p.shard, true
+		other.fellBack = true // one fallback is enough: two that name each other would never end
+		r.planned.Inc()
+		r.park(other)
+		r.lanes.add(other)
+		p.shard.alsoTold(p.incident.ID, channel.Fallback)
 	}
 	w.mu.Lock()
 	first := !w.trouble
 	w.trouble = true
 	w.mu.Unlock()
 	if first {
-		err := r.opts.Trouble(context.Background(), p.account, troubleKey(p.channel), "channel "+name+" can't be reached", why)
+		err := r.opts.Trouble(context.Background(), p.account, troubleKey(p.channel), "channel "+channel.Name+" can't be reached", why)
 		if err != nil {
 			r.opts.Logger.Warn("notify: that a channel can't be reached could not be told", "channel", p.channel, "error", err)
 		}
