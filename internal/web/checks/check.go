@@ -171,7 +171,7 @@ func (p *Page) now(ctx context.Context, row *roster.Row) now {
 		length, step time.Duration
 	}{{"24 h", day, slotShort}, {"7 d", 7 * day, time.Hour}, {"30 d", 30 * day, time.Hour}} {
 		u, lines := p.uptimeOver(ctx, c, span.length, span.step)
-		n.Ups = append(n.Ups, up{span.name, u.Text(), u.Words(span.name)})
+		n.Ups = append(n.Ups, up{span.name, u.Text(), u.Words(span.length, p.opts.Shell.Now())})
 		if span.length == day {
 			n.Day = dayOf(lines, p.opts.Shell.Now())
 		}
@@ -184,7 +184,7 @@ func (p *Page) uptimeOver(ctx context.Context, c *muster.Check, length, step tim
 	if err != nil {
 		return uptime{}, nil
 	}
-	return uptimeOf(lines, step), lines
+	return uptimeOf(lines, step, c.CreatedAt, p.opts.Shell.Now()), lines
 }
 
 // words says how a check is in one sentence.

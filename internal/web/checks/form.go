@@ -49,6 +49,15 @@ type input struct {
 	Fault string
 }
 
+// unusual says whether somebody chose the value. A time limit is written out always.
+func (in *input) unusual() bool {
+	usual := in.Is
+	if in.Type == asBool && usual == "" {
+		usual = "false"
+	}
+	return in.Value != "" && in.Value != usual && in.Name != "timeout"
+}
+
 // newPage shows the form for a new check: of the kind in the address, of what "guess" stands for, like the check "from", or plain.
 func (p *Page) newPage(w http.ResponseWriter, r *http.Request) {
 	v, ok := p.may(w, r)
@@ -114,7 +123,7 @@ func (b *formBody) set(texts, faults map[string]string) {
 			in := &list[i]
 			in.Value, in.Fault = texts[in.Name], faults[in.Name]
 			// More is open when there is something to see in it.
-			if in.More && (in.Fault != "" || in.Value != in.Is && in.Value != "" && in.Value != "false" && in.Name != "timeout") {
+			if in.More && (in.Fault != "" || in.unusual()) {
 				b.Open = true
 			}
 		}

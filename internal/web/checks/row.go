@@ -39,7 +39,7 @@ func (p *Page) present(ctx context.Context, account muster.AccountID, rows []ros
 	for i := range rows {
 		out[i] = p.row(account, &rows[i])
 		if up, ok := ups[rows[i].Check.ID]; ok && up.Known {
-			out[i].Up, out[i].UpLong = up.Text(), up.Words("24 h")
+			out[i].Up, out[i].UpLong = up.Text(), up.Words(day, p.opts.Shell.Now())+" in the last 24 h"
 		}
 		out[i].Sum = out[i].sum()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"muster"
 	"muster/api"
+	"muster/internal/filter"
 	"muster/internal/roster"
 	"muster/internal/shape"
 	"muster/internal/web/shell"
@@ -82,11 +83,9 @@ func sameTarget(guess, known *muster.Check) bool {
 	return len(want) > 0
 }
 
-// Texts such as "os:12" are of the query language, though they look like a host with a port.
 var (
-	queryKeys = []string{"node", "tag", "provider", "has", "is", "region", "type", "state", "os", "zone", "agent", "ip", "cpu", "memory", "mem", "disk", "load", "seen", "created", "network", "net", "host", "hostname", "name", "id"}
-	withPort  = regexp.MustCompile(`^(\[[0-9a-fA-F:.%]+\]|[^:/\s]+):[0-9]{1,5}$`)
-	lastName  = regexp.MustCompile(`\.[^.]*[a-zA-Z][^.]*\.?$`)
+	withPort = regexp.MustCompile(`^(\[[0-9a-fA-F:.%]+\]|[^:/\s]+):[0-9]{1,5}$`)
+	lastName = regexp.MustCompile(`\.[^.]*[a-zA-Z][^.]*\.?$`)
 )
 
 // guessed gives the check a text stands for, nil when it stands for none. sure is false when it may as well be a part of
@@ -100,7 +99,9 @@ func guessed(text string) (c *muster.Check, sure bool) {
 		return c, true
 	}
 	if withPort.MatchString(text) {
-		if key, _, _ := strings.Cut(strings.ToLower(text), ":"); slices.Contains(queryKeys, key) {
+		// "os:12" is of the query language, though it looks like a host with a port.
+		key, _, _ := strings.Cut(strings.ToLower(text), ":")
+		if slices.ContainsFunc(filter.Keys(), func(k filter.Key) bool { return k.Name == key }) {
 			return nil, false
 		}
 		return c, true

@@ -48,15 +48,20 @@ func (u uptime) Text() string {
 	return strconv.FormatFloat(v, 'f', digits, 64) + " %"
 }
 
-// Words says it with the time it is about and how long the check was not ok.
-func (u uptime) Words(span string) string {
+// Words says how long the check was not ok, and since when there are results at all when that is not the whole length
+// of time that ends now.
+func (u uptime) Words(length time.Duration, now time.Time) string {
+	out := "ok all the time"
 	switch {
 	case !u.Known:
-		return "no result in the last " + span
-	case u.Share >= 1:
-		return "ok all the time in the last " + span
+		return "no result"
+	case u.Share < 1:
+		out = "not ok for " + shell.Span(u.Bad)
 	}
-	return "not ok for " + shell.Span(u.Bad) + " in the last " + span
+	if had := now.Sub(u.From); had < length*9/10 {
+		out += ", of " + shell.Span(had)
+	}
+	return out
 }
 
 // badShare gives which share of a step a check was not ok. Numbers of statuses are averaged within a step: where only
@@ -71,25 +76,34 @@ func badShare(pt *series.Point) float64 {
 	return min(pt.Avg/pt.Max, 1)
 }
 
-// uptimeOf reckons it from lines of muster.CheckStatusMetric; those of several zones count alike.
-func uptimeOf(lines []series.Line, step time.Duration) uptime {
+// uptimeOf reckons it from lines of muster.CheckStatusMetric between the making of the check and now; those of several
+// zones count alike.
+func uptimeOf(lines []series.Line, step time.Duration, made, now time.Time) uptime {
 	var u uptime
-	n, bad := 0, 0.0
+	var all, bad time.Duration
 	for i := range lines {
 		for j := range lines[i].Points {
 			pt := &lines[i].Points[j]
-			n++
-			bad += badShare(pt)
-			if at := time.UnixMilli(pt.T); u.From.IsZero() || at.Before(u.From) {
-				u.From = at
+			from, to := time.UnixMilli(pt.T), time.UnixMilli(pt.T).Add(step)
+			if from.Before(made) {
+				from = made
+			}
+			if to.After(now) {
+				to = now
+			}
+			length := max(to.Sub(from), time.Second)
+			all += length
+			bad += time.Duration(badShare(pt) * float64(length))
+			if u.From.IsZero() || from.Before(u.From) {
+				u.From = from
 			}
 		}
 	}
-	if n == 0 {
+	if all == 0 {
 		return u
 	}
-	u.Known, u.Share = true, 1-bad/float64(n)
-	u.Bad = time.Duration(bad * float64(step) / float64(len(lines)))
+	u.Known, u.Share = true, 1-float64(bad)/float64(all)
+	u.Bad = bad / time.Duration(len(lines))
 	return u
 }
 
@@ -134,7 +148,7 @@ func (p *Page) uptimes(ctx context.Context, account muster.AccountID, rows []ros
 	for i := range rows {
 		id := rows[i].Check.ID
 		if _, ok := out[id]; !ok {
-			u := uptimeOf(lines[id], answer.Step)
+			u := uptimeOf(lines[id], answer.Step, rows[i].Check.CreatedAt, now)
 			u.made = now
 			p.ups[id], out[id] = u, u
 		}

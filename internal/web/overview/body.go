@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"html/template"
 	"math"
 	"slices"
 	"strconv"
@@ -21,9 +22,11 @@ type body struct {
 	Well     bool
 	Sub      string // what it rests on
 	Started  time.Time
+	Taken    string // who has what is open
 	Troubles []Trouble
-	Silent   []inventory.Row // the worst few
-	More     int             // silent nodes that are not listed
+	Card     template.HTML   // the open incidents
+	Silent   []inventory.Row // the worst few of those that no incident is about
+	More     int             // of them that are not listed
 	Groups   []group
 	Named    bool // few enough nodes for names and figures beside them
 	Figures  []figure
@@ -80,20 +83,12 @@ func (p *Page) body(ctx context.Context) (*body, error) {
 	rows, _ := p.opts.Board.List(v.Account, inventory.ListOptions{Sort: inventory.SortState})
 	totals := p.opts.Board.Totals(v.Account)
 	b := &body{Started: p.opts.Started, First: p.firstOf(ctx, v, rows), AskPass: v.User != "" && !v.HasPassword, CSRF: v.CSRF, Reach: p.opts.Reach}
-	if p.opts.Troubles != nil {
-		b.Troubles = p.opts.Troubles(ctx, v.Account)
+	w, err := p.wrong(ctx, b, rows)
+	if err != nil {
+		return nil, err
 	}
-	for i := range rows {
-		if rows[i].Now.State != muster.Down {
-			break // the worst come first
-		}
-		if len(b.Silent) < silentShown {
-			b.Silent = append(b.Silent, rows[i])
-		} else {
-			b.More++
-		}
-	}
-	b.say(totals)
+	b.Say, b.Well, b.Taken = w.sentence(), w.count() == 0, w.taken()
+	b.Sub = rests(totals, p.checks(v.Account))
 	events, _, err := p.opts.Events(ctx, v.Account, "", eventsShown)
 	if err != nil {
 		return nil, fmt.Errorf("overview: changelog: %w", err)
@@ -106,37 +101,11 @@ func (p *Page) body(ctx context.Context) (*body, error) {
 	return b, nil
 }
 
-// say makes the sentence, and the one below it.
-func (b *body) say(t inventory.Totals) {
-	silent := t.States[muster.Down]
-	switch wrong := silent + len(b.Troubles); {
-	case wrong == 0:
-		b.Say, b.Well = "All is well.", true
-	case silent == 0 && wrong == 1:
-		b.Say = b.Troubles[0].Title + "."
-	case len(b.Troubles) == 0 && silent == 1:
-		b.Say = b.Silent[0].Node.Name + " is silent."
-	case len(b.Troubles) == 0:
-		b.Say = words(silent) + " nodes are silent."
-	default:
-		b.Say = words(wrong) + " things are wrong."
+func (p *Page) checks(account muster.AccountID) map[muster.CheckStatus]int {
+	if p.opts.Checks == nil {
+		return nil
 	}
-	var parts []string
-	add := func(n int, text string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", group3(n), text))
-		}
-	}
-	if t.Nodes > 1 {
-		parts = append(parts, fmt.Sprintf("%s of %s nodes are up", group3(t.States[muster.Up]), group3(t.Nodes)))
-	}
-	add(t.States[muster.Stopped], "stopped on purpose")
-	add(t.States[muster.Pending], "not heard of yet")
-	add(t.States[muster.Unknown], "not heard of since the server started")
-	b.Sub = strings.Join(parts, ", ")
-	if b.Sub != "" {
-		b.Sub += "."
-	}
+	return p.opts.Checks(account)
 }
 
 // words says a small number as a word that begins a sentence.

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	lookEvery  = 2 * time.Second  // at the counts
-	freshEvery = 15 * time.Second // colours of the cells and means
-	freshSlow  = time.Minute      // the same for a fleet of more than bigFleet nodes, whose page weighs more
+	lookEvery  = 2 * time.Second        // at the counts
+	restAfter  = 300 * time.Millisecond // a change, so that many small ones become one
+	freshEvery = 15 * time.Second       // colours of the cells and means
+	freshSlow  = time.Minute            // the same for a fleet of more than bigFleet nodes, whose page weighs more
 	bigFleet   = 500
 	streamLife = 5 * time.Minute
 )
@@ -28,7 +29,8 @@ type changes struct {
 	Top  bool
 }
 
-// live sends "change" when the page should be asked for again: a node's state or the changelog is another, or time passed.
+// live sends "change" when the page should be asked for again: an incident, the states of nodes or checks or the
+// changelog are others, or time passed.
 func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	account := shell.Identity(ctx).Account
@@ -36,7 +38,7 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	sub := p.opts.Hub.Subscribe(account, live.Want{Topics: []string{live.TopicEvents}})
+	sub := p.opts.Hub.Subscribe(account, live.Want{Topics: []string{live.TopicEvents, live.TopicIncidents, live.TopicChecks}})
 	defer sub.Close()
 	counts := p.counts(r)
 	end, sent := time.Now().Add(streamLife), time.Now()
@@ -52,6 +54,7 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 		if nextErr == nil || next != counts || time.Since(sent) >= p.fresh(account) {
 			counts, sent = next, time.Now()
 			err = out.Send("change", []byte("{}"))
+			pause(ctx, restAfter)
 		}
 	}
 	if err == nil {
@@ -70,9 +73,20 @@ func (p *Page) fresh(account muster.AccountID) time.Duration {
 	return freshEvery
 }
 
+// counts gives a text that is another one when what the sentence rests on is.
 func (p *Page) counts(r *http.Request) string {
-	b, _ := json.Marshal(p.opts.Board.Counts(shell.Identity(r.Context()).Account)) // sorted by key
+	account := shell.Identity(r.Context()).Account
+	b, _ := json.Marshal([]any{p.opts.Board.Counts(account), p.checks(account)}) // sorted by key
 	return string(b)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
 }
 
 var _ Board = (*inventory.Inventory)(nil)

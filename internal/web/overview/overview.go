@@ -1,5 +1,5 @@
-// Package overview gives the first page: in one sentence whether all is well or what is wrong, then the
-// fleet at a glance and what changed. While the account has a single node it shows that machine's charts
+// Package overview gives the first page: in one sentence whether all is well or what is wrong, then the open
+// incidents, the fleet at a glance and what changed. While the account has a single node it shows that machine's charts
 // instead, and what to do next. It gives the changelog too.
 package overview
 
@@ -54,6 +54,11 @@ type Options struct {
 	Events func(ctx context.Context, account muster.AccountID, before string, limit int) ([]muster.Event, string, error)
 	// Graphs gives the charts of the only node. Nil, or an error, shows none.
 	Graphs func(ctx context.Context, account muster.AccountID, node muster.NodeID) (Graphs, error)
+	// Incidents gives the card of open incidents, and the incidents themselves, what nobody has first and the worst of those
+	// first. It needs the style sheet "incidents/incidents.css" and the module "incidents/act.js". Nil: none ever.
+	Incidents func(ctx context.Context, v shell.Viewer) (card template.HTML, open []*muster.Incident, err error)
+	// Checks counts the checks by status. Nil: there are none.
+	Checks func(account muster.AccountID) map[muster.CheckStatus]int
 	// Troubles gives what is wrong with the server. Nil: nothing ever.
 	Troubles func(ctx context.Context, account muster.AccountID) []Trouble
 	// Started is when the process started.
@@ -93,6 +98,10 @@ func (p *Page) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := shell.Page{Title: "Overview", Nav: "overview", Live: true, Styles: []string{"overview/overview.css"}, Modules: []string{"overview/overview.js"}}
+	if p.opts.Incidents != nil {
+		page.Styles = append([]string{"incidents/incidents.css"}, page.Styles...) // the page's own comes last and wins
+		page.Modules = append(page.Modules, "incidents/act.js")
+	}
 	if b.First != nil && b.First.Points != "" {
 		page.Styles = append(page.Styles, shell.UPlotCSS, "chart/chart.css")
 		page.Scripts = []string{shell.UPlot}

@@ -16,8 +16,10 @@ async function renew() {
     // Nobody's typing is thrown away.
     if (html !== last && !box.querySelector("input:focus")) {
       last = html;
+      const focus = box.contains(document.activeElement) ? document.activeElement?.id : "";
       box.innerHTML = html;
       tick(box);
+      if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     }
   } catch { /* the next change asks again */ } finally {
     busy = false;
@@ -26,3 +28,4 @@ async function renew() {
 }
 
 live("/overview/live", { change: renew });
+addEventListener("muster:done", renew); // somebody took an incident here

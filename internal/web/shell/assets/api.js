@@ -2,10 +2,11 @@
 
 /** An answer that was not a success, in the server's words. */
 export class Problem extends Error {
-  /** @param {number} status @param {string} text */
-  constructor(status, text) {
+  /** @param {number} status @param {string} text @param {{ location: string, message: string }[]} [errors] field by field */
+  constructor(status, text, errors = []) {
     super(text);
     this.status = status;
+    this.errors = errors;
   }
 }
 
@@ -22,12 +23,13 @@ async function check(res) {
   }
   if (res.ok) return res;
   const text = await res.text();
-  let words = text.trim();
+  let words = text.trim(), errors;
   if (res.headers.get("content-type")?.includes("json")) {
     const p = JSON.parse(text);
     words = p.detail || p.title || words;
+    errors = p.errors ?? undefined;
   }
-  throw new Problem(res.status, words || "The server answered " + res.status + ".");
+  throw new Problem(res.status, words || "The server answered " + res.status + ".", errors);
 }
 
 /**
@@ -43,6 +45,11 @@ export async function json(url, opts = {}) {
   const res = await check(await fetch(url, { method: opts.method ?? "GET", headers, signal: opts.signal, body: opts.body === undefined ? undefined : JSON.stringify(opts.body) }));
   const text = await res.text();
   return text ? JSON.parse(text) : undefined;
+}
+
+/** A key that makes a repeated call the same call; randomUUID is only there on https. */
+export function onceKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
 /**
@@ -73,4 +80,35 @@ export function toast(text, action) {
   }
   document.getElementById("toasts")?.append(box);
   setTimeout(() => box.remove(), action ? 10000 : 6000);
+}
+
+const told = "muster:told";
+
+/**
+ * Goes to another page of this server and says something there.
+ * @param {string} href
+ * @param {string} text
+ * @param {string} [undo] a call of the API that takes back what was done: "DELETE /v1/checks/..."
+ */
+export function leave(href, text, undo) {
+  sessionStorage.setItem(told, JSON.stringify({ text, undo, back: location.pathname + location.search }));
+  location.assign(href);
+}
+
+/** Says what the page before this one left to be said. */
+export function arrive() {
+  const left = sessionStorage.getItem(told);
+  if (!left) return;
+  sessionStorage.removeItem(told);
+  const { text, undo, back } = JSON.parse(left);
+  if (!undo) { toast(text); return; }
+  const [method, url] = undo.split(" ");
+  toast(text, { label: "Undo", run: async () => {
+    try {
+      await json(url, { method });
+      leave(back, "Taken back.");
+    } catch (e) {
+      toast(e instanceof Error ? e.message : String(e));
+    }
+  } });
 }

@@ -1,18 +1,25 @@
 // What every page does: keys, ticking times, the theme.
+import { arrive } from "./api.js";
 import { onKey, startKeys } from "./keys.js";
+import { startSearch } from "./search.js";
 import { startTime } from "./time.js";
 
 startTime();
 startKeys();
+arrive();
 
 const search = /** @type {HTMLInputElement | null} */ (document.getElementById("q"));
 if (search) {
   onKey("/", "search", () => { search.focus(); search.select(); });
   search.addEventListener("keydown", (ev) => { if (ev.key === "Escape") search.blur(); });
+  startSearch(search);
 }
+const used = new Set();
 for (const a of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("nav a[data-nav]"))) {
   const name = a.dataset.nav ?? "";
-  onKey("g " + name[0], "go to " + (a.firstChild?.textContent ?? name), () => a.click());
+  const letter = [...name].find((c) => !used.has(c)) ?? name[0]; // Checks and Changelog begin alike
+  used.add(letter);
+  onKey("g " + letter, "go to " + (a.firstChild?.textContent ?? name), () => a.click());
 }
 
 const theme = document.getElementById("theme");
