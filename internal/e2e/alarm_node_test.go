@@ -15,7 +15,7 @@ func TestSilentNodes(t *testing.T) {
 	t.Parallel()
 	s := watchman(t)
 	h := s.hookOf("hook", fields{"default": true})
-	quiet := s.hasten("node-silent", fields{"no_data": fields{"after": "6s"}})
+	quiet := s.hasten("node-silent", fields{"no_data": fields{"after": "10s"}})
 	fails := s.failsAtOnce()
 	token := s.enroll(3).Token
 	crashed, stopped, given := s.agentFor("crashed", token).start(), s.agentFor("stopped", token).start(), s.agentFor("given-up", token).start()

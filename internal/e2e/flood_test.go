@@ -198,7 +198,8 @@ func (f *flood) round(status string) {
 // crash kills the server and starts it again once all that it sent was dealt with.
 func (f *flood) crash() {
 	f.kill()
-	for quiet := 0; quiet < 5; time.Sleep(10 * time.Millisecond) {
+	end := time.Now().Add(patience)
+	for quiet := 0; quiet < 5 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		quiet++
 		for _, k := range f.to {
 			if k.open.Load() > 0 {
@@ -226,8 +227,8 @@ func TestFlood(t *testing.T) {
 	}
 	f.failsAtOnce()
 	for n := range max(1, total/rounds/len(f.to)) {
-		c := f.check("push", nil, fields{"name": fmt.Sprintf("job-%03d", n), "period": "1h"})
-		f.checks = append(f.checks, f.url+c.PushURL[strings.Index(c.PushURL, api.PathPush):])
+		c := f.check("push", nil, fields{"name": fmt.Sprintf("job-%03d", n), "period": "1h", "timeout": ""})
+		f.checks = append(f.checks, c.PushURL)
 	}
 	begun := time.Now()
 	var crashes sync.WaitGroup

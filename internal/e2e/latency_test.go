@@ -17,7 +17,7 @@ func TestAlarmFigures(t *testing.T) {
 	h := s.hookOf("hook", fields{"default": true})
 	s.failsAtOnce()
 	g := newTarget(t).up()
-	c := s.check("http", fields{"url": g.url()}, nil)
+	c := s.check("http", fields{"url": g.url()}, fields{"period": "1s", "timeout": "500ms"})
 	s.awaits(c.ID, "ok")
 	var fromRun, fromStop []time.Duration
 	for n := range 20 {
