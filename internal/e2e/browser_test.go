@@ -165,8 +165,14 @@ func (b *tab) run(script string) {
 // until waits for a script to be true.
 func (b *tab) until(what, script string) {
 	b.t.Helper()
+	b.patiently(what, 30*time.Second, script)
+}
+
+// patiently is until for what takes its time.
+func (b *tab) patiently(what string, patience time.Duration, script string) {
+	b.t.Helper()
 	var last error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
 		ok, err := chromedp.Run(b, chromedp.Evaluate[bool]("Boolean("+script+")"))
 		if ok {
 			return

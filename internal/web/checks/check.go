@@ -2,6 +2,7 @@ package checks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -296,6 +297,9 @@ func (p *Page) feed(ctx context.Context, c *muster.Check, q url.Values) (*chart.
 		return nil, err
 	}
 	metrics, err := p.opts.Series.Metrics(ctx, c.Account, c.Subject())
+	if errors.Is(err, muster.ErrNotFound) {
+		err = nil // it never ran
+	}
 	if err != nil {
 		return nil, fmt.Errorf("checks: charts: %w", err)
 	}
