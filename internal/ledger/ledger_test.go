@@ -130,8 +130,7 @@ func TestTakenLater(t *testing.T) {
 	s := memory()
 	put(t, start(t, s, 1, nil), 0, entry("k", "1", ""))
 	var mine bool
-	var p *process
-	p = start(t, s, 1, func(o *ledger.Options) {
+	p := start(t, s, 1, func(o *ledger.Options) {
 		owns := o.Owns
 		o.Owns = func(shard int) (uint64, bool) { epoch, _ := owns(shard); return epoch, mine }
 	})

@@ -60,7 +60,6 @@ type page struct {
 	names  map[string]bool
 	ended  bool // there is nothing older
 	looked int64
-	next   string
 }
 
 // Results gives up to limit results of a check over all zones, newest first (100 when limit is 0, never more than
@@ -357,7 +356,7 @@ func parsePlace(cursor string) (place, error) {
 		return place{}, fmt.Errorf("%w: the cursor is none that was given out", muster.ErrInvalid)
 	}
 	at, err := strconv.ParseInt(parts[0], 10, 64)
-	if err != nil || at <= 0 || at >= math.MaxInt64 {
+	if err != nil || at <= 0 || at == math.MaxInt64 {
 		return place{}, fmt.Errorf("%w: the cursor is none that was given out", muster.ErrInvalid)
 	}
 	return place{at: at, zone: parts[1], texts: parts[2]}, nil

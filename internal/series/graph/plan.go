@@ -251,11 +251,14 @@ func (p *plan) finest() time.Duration {
 // steps says how many points a line may have. A step without a sample has none, so a fine step gives the
 // samples as they are.
 func (p *plan) steps() int64 {
-	each := (p.end-p.grid)/p.step + 1
-	if p.period > 0 {
-		each = min(each, 2*(p.to-p.from)/p.period.Milliseconds()+2)
+	period := p.period
+	if period == 0 { // nothing was found where it was looked for
+		period = 10 * time.Second
 	}
-	return each
+	if p.Query.Step == 0 {
+		return (p.end-p.grid)/p.step + 1
+	}
+	return min((p.end-p.grid)/p.step+1, 2*(p.to-p.from)/period.Milliseconds()+2)
 }
 
 func (p *plan) builder() Builder {

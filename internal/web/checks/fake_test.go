@@ -568,12 +568,6 @@ func (w *world) api(mux *http.ServeMux) {
 	})
 }
 
-func (w *world) said() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.calls)
-}
-
 func config(text string, args ...any) []byte { return fmt.Appendf(nil, text, args...) }
 
 // fleet makes checks of every kind and state.
