@@ -1,7 +1,7 @@
 // Command peers runs whole processes side by side on this machine, one after the other in one run, and
-// prints tables for docs/guide/performance.md: ingest beside VictoriaMetrics and Prometheus, and the
-// agent beside prometheus-node-exporter. It needs `make build`, bin/muster-load and Debian's packages
-// victoria-metrics, prometheus and prometheus-node-exporter; a peer that is missing is left out, aloud.
+// prints tables for docs/guide/performance.md: ingest beside VictoriaMetrics and Prometheus, the
+// agent beside prometheus-node-exporter, and checks beside prometheus-blackbox-exporter. It needs `make build`,
+// bin/muster-load and Debian's packages of those names; a peer that is missing is left out, aloud.
 package main
 
 import (
@@ -26,12 +26,17 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.part, "part", "ingest,agent", "what to measure: ingest, agent")
+	flag.StringVar(&o.part, "part", "ingest,agent,checks", "what to measure: ingest, agent, checks")
+	target := flag.String("target", "", "answer as the page that is looked at, on this address")
 	flag.StringVar(&o.agents, "agents", "1000,10000", "numbers of simulated agents")
 	flag.DurationVar(&o.duration, "duration", time.Minute, "time each load is measured")
 	flag.DurationVar(&o.period, "period", 10*time.Second, "between two frames of one agent")
 	flag.DurationVar(&o.agentFor, "agent-for", 10*time.Minute, "time the agents of machines are measured side by side")
 	flag.Parse()
+	if *target != "" {
+		fmt.Fprintln(os.Stderr, "peers:", serveTarget(*target))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	for _, part := range strings.Split(o.part, ",") {
@@ -41,6 +46,8 @@ func main() {
 			err = ingest(ctx, o)
 		case "agent":
 			err = agents(ctx, o)
+		case "checks":
+			err = checks(ctx, o)
 		default:
 			err = fmt.Errorf("no part is called %q", part)
 		}
