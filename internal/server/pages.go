@@ -18,6 +18,7 @@ import (
 	"muster/internal/web/node"
 	"muster/internal/web/nodes"
 	"muster/internal/web/overview"
+	"muster/internal/web/rules"
 	"muster/internal/web/settings"
 	"muster/internal/web/shell"
 )
@@ -31,6 +32,8 @@ func (s *Server) site() http.Handler {
 			{Key: "nodes", Title: "Nodes", Href: "/nodes"},
 			{Key: "checks", Title: "Checks", Href: "/checks"},
 			{Key: "incidents", Title: "Incidents", Href: "/incidents"},
+			{Key: "alarms", Title: "Alarms", Href: "/alarms", Wide: true},
+			{Key: "channels", Title: "Channels", Href: "/channels", Wide: true},
 			{Key: "changelog", Title: "Changelog", Href: "/changelog"},
 			{Key: "settings", Title: "Settings", Href: "/settings"},
 			{Key: "health", Title: "Health", Href: "/health", Wide: true},
@@ -55,6 +58,7 @@ func (s *Server) site() http.Handler {
 		},
 		Pages: []web.Router{
 			door, one, wrong,
+			rules.New(rules.Options{Shell: frame, Watch: s.watch, Notices: s.notify, Subject: s.subject}),
 			checks.New(checks.Options{Shell: frame, Checks: s.roster, Series: s.series, Hub: s.hub, Fleet: fleet{s}, PublicURL: s.opts.PublicURL}),
 			overview.New(overview.Options{
 				Shell: frame, Board: s.inventory, Hub: s.hub, Events: s.tenants.Events, Graphs: graphsOf(one), Incidents: wrong.Card, Checks: s.roster.Counts,
@@ -92,6 +96,18 @@ func (s *Server) counts(_ context.Context, v shell.Viewer) map[string]shell.Coun
 		out["incidents"] = shell.Count{Text: fmt.Sprint(open + taken), Bad: true}
 	}
 	return out
+}
+
+// subject names what a metric belongs to, and gives the path of its page.
+func (s *Server) subject(account muster.AccountID, id muster.NodeID) (name, href string) {
+	f := fleet{s}
+	if n := f.Node(account, id); n != nil {
+		return n.Name, "/nodes/" + id.String()
+	}
+	if c := f.Check(account, muster.CheckOf(id)); c != nil {
+		return c.Name, "/checks/" + string(c.ID)
+	}
+	return "gone", ""
 }
 
 // silence keeps people from being told of what an incident is about.
