@@ -10,6 +10,7 @@ import (
 	"muster/api"
 	"muster/internal/alarm"
 	"muster/internal/check"
+	"muster/internal/judge"
 	"muster/internal/roster"
 	"muster/internal/shape"
 )
@@ -123,17 +124,24 @@ func (a *API) updateCheck(ctx context.Context, c caller, e edit, change func(*ap
 	return a.toCheck(c, row), nil
 }
 
-// configFault names the fields of a kind's configuration that are wrong.
+// configFault names the fields of a configuration or a rule that are wrong.
 func configFault(err error) error {
 	var wrong *check.ConfigError
-	if !errors.As(err, &wrong) {
+	var rule *judge.RuleError
+	var faults shape.Faults
+	switch {
+	case errors.As(err, &wrong):
+		for _, field := range wrong.Fields {
+			faults.Add("config."+field.Field, "%s", field.Message)
+		}
+	case errors.As(err, &rule):
+		for _, field := range rule.Fields {
+			faults.Add(field.Field, "%s", field.Message)
+		}
+	default:
 		return err
 	}
-	f := newFault(http.StatusUnprocessableEntity, "The configuration is not valid.")
-	for _, field := range wrong.Fields {
-		f.Errors = append(f.Errors, api.Fault{Location: "body.config." + field.Field, Message: field.Message})
-	}
-	return f
+	return faulty(faults)
 }
 
 type testCheckInput struct {
@@ -234,7 +242,7 @@ func (a *API) createAlarm(ctx context.Context, c caller, said *api.AlarmNew) (id
 	x.Account = c.Account
 	made, err := a.o.Alarms.Create(ctx, alarmEdit(c, edit{}), x)
 	if err != nil {
-		return "", out, err
+		return "", out, configFault(err)
 	}
 	return string(made.ID), a.toAlarm(c, made), nil
 }
@@ -251,7 +259,7 @@ func (a *API) updateAlarm(ctx context.Context, c caller, e edit, change func(*ap
 		return faulty(faults)
 	})
 	if err != nil {
-		return out, err
+		return out, configFault(err)
 	}
 	return a.toAlarm(c, x), nil
 }
@@ -289,7 +297,7 @@ func (a *API) testAlarm(ctx context.Context, in *testAlarmInput) (*testAlarmOutp
 	x.Account = c.Account
 	b, err := a.o.Alarms.Backtest(ctx, c.Account, x, o)
 	if err != nil {
-		return nil, err
+		return nil, configFault(err)
 	}
 	return &testAlarmOutput{a.toTested(c, b)}, nil
 }

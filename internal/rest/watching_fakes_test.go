@@ -198,6 +198,9 @@ func (f *fakeAlarms) Get(account muster.AccountID, id muster.AlarmID) (*muster.A
 }
 
 func (f *fakeAlarms) Create(_ context.Context, edit alarm.Edit, a *muster.Alarm) (*muster.Alarm, error) {
+	if _, err := judge.Compile(a); err != nil {
+		return nil, fmt.Errorf("alarms: create: %w", err)
+	}
 	a.ID, a.Account = muster.NewAlarmID(), edit.Account
 	return a, f.put(edit.Account, string(a.ID), a)
 }

@@ -129,6 +129,15 @@ func TestAPatchChangesOnlyWhatItNames(t *testing.T) {
 	}
 }
 
+func TestFaultsOfARuleNameTheirFields(t *testing.T) {
+	w := newWorld(t)
+	status, _, p := w.ask(w.adminToken, "POST", api.PathAlarms, `{"name":"m","metric":"a.b","condition":{"op":">","value":1,"for":"90d"},"no_data":{"after":"1ms","is":"keep"}}`)
+	faults := string(mustJSON(t, p["errors"]))
+	if status != 422 || !strings.Contains(faults, `"location":"body.condition.for"`) || !strings.Contains(faults, `"location":"body.no_data.after"`) {
+		t.Errorf("%d %v", status, p)
+	}
+}
+
 func TestTryingOut(t *testing.T) {
 	w := newWorld(t)
 	status, _, got := w.ask(w.adminToken, "POST", api.PathChecksTest, `{"kind":"http","config":{"url":"https://example.org/"}}`)
