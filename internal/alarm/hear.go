@@ -91,7 +91,7 @@ func (s *shard) feed(in *instance, at int64, v float64, src *source, now time.Ti
 	}
 	if in.counter && v == v {
 		var known bool
-		if v, known = in.rate(at, v); !known {
+		if v, known = in.rate(at, v, src.period); !known {
 			return
 		}
 	}

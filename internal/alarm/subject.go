@@ -118,14 +118,18 @@ func (in *instance) firing() bool {
 	return s == muster.AlarmFiring || s == muster.AlarmRecovering
 }
 
-// rate turns a counter's value into a rate per second; false when there is none yet.
-func (in *instance) rate(at int64, v float64) (float64, bool) {
+// rateGap is over what pause a counter still has a rate: less than the two minutes of the log that are surely heard
+// again after a crash, or the rate after the pause would be another one then.
+const rateGap = 110 * time.Second
+
+// rate turns a counter's value into a rate per second; false when there is none yet, or none any more.
+func (in *instance) rate(at int64, v float64, period time.Duration) (float64, bool) {
 	prevAt, prev := in.prevAt, in.prev
 	if at <= prevAt {
 		return 0, false
 	}
 	in.prevAt, in.prev = at, v
-	if prevAt == 0 {
+	if prevAt == 0 || at-prevAt > max(rateGap, period*5/2).Milliseconds() {
 		return 0, false
 	}
 	grown := v - prev
